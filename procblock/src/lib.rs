@@ -1,0 +1,16 @@
+//! procblock: one YAML file is a whole small system.
+//!
+//! A file is loaded into a [`load::Node`] tree that keeps its marks, compiled once into a chain of tags and
+//! steps, and run by the [`block`] module. Scripts, child processes, run-threads and time series are modules of
+//! their own; `ARCHITECTURE.md` maps them. The crate never reads its own process's working directory while it
+//! runs a block: every path is resolved against the file that names it.
+
+pub mod error;
+pub mod host;
+pub mod load;
+pub mod units;
+pub mod value;
+
+pub use error::RunError;
+pub use load::LoadError;
+pub use value::{Map, Value};

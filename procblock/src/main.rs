@@ -1,0 +1,3 @@
+//! The command `procblock`: arguments and exit codes.
+
+fn main() {}

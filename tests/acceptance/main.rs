@@ -1,0 +1,1 @@
+//! The built binaries, run as a user runs them: standard output, standard error, exit code and files.
