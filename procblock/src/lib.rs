@@ -6,6 +6,7 @@
 //! runs a block: every path is resolved against the file that names it.
 
 pub mod error;
+pub mod expr;
 pub mod host;
 pub mod load;
 pub mod units;
