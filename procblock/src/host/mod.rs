@@ -3,6 +3,11 @@
 //! Lua's modules, Python's `import unidist` and the control socket all end here, so that a function is written and
 //! documented once. The trait keeps the script engines free of what the functions do.
 
+pub(crate) mod api;
+mod file;
+mod process;
+mod timeseries;
+
 use std::future::Future;
 use std::pin::Pin;
 

@@ -1,0 +1,273 @@
+//! From the marked tree to compiled blocks: tags found, ordered and read once.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use crate::block::{Block, TagEntry};
+use crate::load::{Document, Entry, Kind, LoadError, Mark, Node, Problem, Problems, load_file, nearest};
+use crate::tag::{self, COMING_TAGS, Found, NestedBlock, PlainValue};
+use crate::usage::Usage;
+use crate::value::Value;
+
+/// Where tags that nothing else orders stand: plain data and nested blocks.
+pub const PRIORITY_DEFAULT: i32 = 500;
+
+/// A tag this long or longer is protected from being mistyped as data.
+const TYPO_TAG_LENGTH: usize = 8;
+
+/// How many letters may differ between a tag and its mistyped form.
+const TYPO_LETTERS: usize = 2;
+
+/// A block that `call` refers to: filled in when the whole file was compiled.
+pub type CalledBlock = Arc<OnceLock<Arc<Block>>>;
+
+/// A whole file, ready to run.
+pub struct Compiled {
+    /// Its tags.
+    pub block: Arc<Block>,
+    /// What `__usage` says; defaults where it says nothing.
+    pub usage: Usage,
+    /// The folder that relative paths start from.
+    pub folder: PathBuf,
+    /// The file's `data:` mapping.
+    pub data: crate::value::Map,
+    /// Every file that was read.
+    pub files: Vec<PathBuf>,
+    /// Whether a step anywhere repeats (`every`, `cache`).
+    pub repeats: bool,
+    /// Whether something keeps a run alive by itself (`run workers`).
+    pub stays: bool,
+    /// What `check` tells, though the file runs.
+    pub warnings: Vec<Problem>,
+}
+
+/// What compiling a file needs and gathers.
+pub struct Compiler {
+    /// Mistakes so far.
+    pub problems: Problems,
+    /// Put before relative script paths (`script_path_prefix` of the enclosing block).
+    pub script_prefix: Option<String>,
+    /// Names of run-threads with the place of their first definition.
+    pub thread_names: HashMap<String, Mark>,
+    /// Whether a repeated step was met.
+    pub repeats: bool,
+    /// Whether something that keeps a run alive was met.
+    pub stays: bool,
+    /// Fields of every series file that steps collect, by path: for `check`.
+    pub series_paths: Vec<String>,
+    root: Arc<Node>,
+    called: HashMap<(PathBuf, String), CalledBlock>,
+    waiting: Vec<(CalledBlock, Arc<Node>, String, Mark)>,
+    files: Vec<PathBuf>,
+}
+
+/// Compiles a loaded file.
+///
+/// # Errors
+/// Every mistake of the file and of the files it includes or calls.
+pub fn compile(document: Document) -> Result<Compiled, LoadError> {
+    let root = Arc::new(document.root);
+    let mut compiler = Compiler {
+        problems: Problems::new(),
+        script_prefix: None,
+        thread_names: HashMap::new(),
+        repeats: false,
+        stays: false,
+        series_paths: Vec::new(),
+        root: Arc::clone(&root),
+        called: HashMap::new(),
+        waiting: Vec::new(),
+        files: document.files,
+    };
+    let usage = Usage::read(&root, &mut compiler.problems);
+    let data = root.get("data").map(|entry| entry.value.to_value());
+    let block = compiler.block(&root);
+    compiler.finish_called();
+    let folder = usage.cwd.as_ref().map_or(root.mark.source.folder.clone(), |cwd| root.mark.source.resolve(cwd));
+    let mut warnings = document.warnings;
+    warnings.extend(compiler.problems.finish()?);
+    Ok(Compiled {
+        block: Arc::new(block),
+        usage,
+        folder,
+        data: data.and_then(|value| value.as_object().cloned()).unwrap_or_default(),
+        files: compiler.files,
+        repeats: compiler.repeats,
+        stays: compiler.stays,
+        warnings,
+    })
+}
+
+/// Compiles the mapping behind `if`, `elif` and `else`.
+pub fn compile_branch(node: &Node, compiler: &mut Compiler) -> Option<Block> {
+    if node.entries().is_some() {
+        return Some(compiler.block(node));
+    }
+    let what = format!("the branch is a {}", node.kind_name());
+    compiler.problems.error(&node.mark, what, "expected a mapping of tags");
+    None
+}
+
+impl Compiler {
+    /// Compiles a mapping as a block.
+    pub fn block(&mut self, node: &Node) -> Block {
+        let outside = self.script_prefix.clone();
+        if let Some(prefix) = node.get("script_path_prefix").and_then(|entry| entry.value.as_text()) {
+            self.script_prefix = Some(prefix.to_string());
+        }
+        let mut tags: Vec<TagEntry> =
+            node.entries().unwrap_or_default().iter().filter_map(|entry| self.tag(entry, node)).collect();
+        tags.sort_by_key(|tag| tag.priority);
+        self.script_prefix = outside;
+        Block { tags, return_tag: self.return_tag(node) }
+    }
+
+    fn return_tag(&mut self, node: &Node) -> Option<(String, Mark)> {
+        let entry = node.get("__return_tag")?;
+        let Some(name) = entry.value.as_text() else {
+            let what = format!("__return_tag is a {}", entry.value.kind_name());
+            self.problems.error(&entry.value.mark, what, "expected the name of a tag of this block");
+            return None;
+        };
+        Some((name.to_string(), entry.value.mark.clone()))
+    }
+
+    fn tag(&mut self, entry: &Entry, parent: &Node) -> Option<TagEntry> {
+        let (action, priority) = match tag::find(&entry.key) {
+            Some((tag, variable)) => {
+                let action = tag.compile(&Found { variable, entry, parent }, self);
+                (action?, tag.spec().priority.unwrap_or(PRIORITY_DEFAULT))
+            }
+            None => (self.plain(entry)?, PRIORITY_DEFAULT),
+        };
+        let priority = self.own_priority(&entry.value).unwrap_or(priority);
+        Some(TagEntry { key: entry.key.clone(), mark: entry.mark.clone(), priority, action })
+    }
+
+    fn own_priority(&mut self, node: &Node) -> Option<i32> {
+        let entry = node.get("__priority")?;
+        match &entry.value.kind {
+            Kind::Scalar(Value::Number(number), _) => {
+                let found = number.as_i64().and_then(|number| i32::try_from(number).ok());
+                if found.is_none() {
+                    let what = format!("__priority {number} is out of range");
+                    self.problems.error(&entry.value.mark, what, "expected a whole number such as 900");
+                }
+                found
+            }
+            _ => {
+                let what = format!("__priority is a {}", entry.value.kind_name());
+                self.problems.error(&entry.value.mark, what, "expected a whole number such as 900");
+                None
+            }
+        }
+    }
+
+    fn plain(&mut self, entry: &Entry) -> Option<Box<dyn tag::TagAction>> {
+        self.refuse_typo(entry)?;
+        if entry.value.entries().is_some() {
+            let block = self.block(&entry.value);
+            return Some(Box::new(NestedBlock::new(entry, block)));
+        }
+        Some(Box::new(PlainValue::compile(&entry.value, &mut self.problems)))
+    }
+
+    /// A key that is nearly a tag is refused instead of becoming data in silence.
+    fn refuse_typo(&mut self, entry: &Entry) -> Option<()> {
+        let key = entry.key.as_str();
+        if key.starts_with("__") {
+            return Some(());
+        }
+        let spaced = key.replace('_', " ");
+        if let Some(coming) = COMING_TAGS.iter().find(|tag| **tag == spaced) {
+            let what = format!("the tag \"{coming}\" is not available in this version");
+            self.problems.error(&entry.mark, what, "remove it, or put a value of your own under data:");
+            return None;
+        }
+        let patterns: Vec<String> = tag::ALL.iter().map(|tag| tag.spec().pattern.text()).collect();
+        let first_word = spaced.split(' ').next().unwrap_or_default();
+        let near = patterns
+            .iter()
+            .find(|tag| tag.len() >= TYPO_TAG_LENGTH && strsim::levenshtein(tag, &spaced) <= TYPO_LETTERS)
+            .or_else(|| {
+                let same_word = |tag: &&String| key.contains(' ') && tag.split(' ').next() == Some(first_word);
+                let candidates: Vec<&String> = patterns.iter().filter(same_word).collect();
+                let best = nearest(&spaced, candidates.iter().map(|tag| tag.as_str()));
+                best.and_then(|word| candidates.iter().find(|tag| tag.as_str() == word).copied())
+                    .or_else(|| candidates.first().copied())
+            })
+            .filter(|tag| !tag.starts_with("__"));
+        let Some(near) = near else { return Some(()) };
+        let what = format!("unknown tag \"{key}\"");
+        self.problems.error(&entry.mark, what, format!("did you mean \"{near}\"? (data of that name goes under data:)"));
+        None
+    }
+
+    /// The block that `call` names: in this file, or in another one.
+    pub fn called(&mut self, file: Option<&Node>, name: Option<&str>, mark: &Mark) -> Option<CalledBlock> {
+        let (path, root) = match file {
+            None => (PathBuf::new(), Arc::clone(&self.root)),
+            Some(node) => self.called_file(node)?,
+        };
+        let wanted = name.unwrap_or_default().to_string();
+        let key = (path, wanted.clone());
+        if let Some(known) = self.called.get(&key) {
+            return Some(Arc::clone(known));
+        }
+        let slot = CalledBlock::default();
+        self.called.insert(key, Arc::clone(&slot));
+        self.waiting.push((Arc::clone(&slot), root, wanted, mark.clone()));
+        Some(slot)
+    }
+
+    fn called_file(&mut self, node: &Node) -> Option<(PathBuf, Arc<Node>)> {
+        let path = node.mark.source.resolve(Path::new(node.as_text()?));
+        match load_file(&path) {
+            Ok(document) => {
+                self.files.extend(document.files);
+                Some((path, Arc::new(document.root)))
+            }
+            Err(error) => {
+                let first = error.problems.first().map(ToString::to_string).unwrap_or_default();
+                self.problems.error(&node.mark, format!("can't call a block of {}", path.display()), first);
+                None
+            }
+        }
+    }
+
+    /// Compiles the blocks that `call` named; they may call further ones.
+    fn finish_called(&mut self) {
+        while let Some((slot, root, name, mark)) = self.waiting.pop() {
+            let Some(node) = self.find_block(&root, &name, &mark) else { continue };
+            let block = self.block(&node);
+            if slot.set(Arc::new(block)).is_err() {
+                log::debug!("the block {name} was compiled twice");
+            }
+        }
+    }
+
+    fn find_block(&mut self, root: &Arc<Node>, name: &str, mark: &Mark) -> Option<Node> {
+        if name.is_empty() {
+            return Some(Node::clone(root));
+        }
+        let defined = root.get("blocks").and_then(|entry| entry.value.get(name));
+        let found = defined.or_else(|| root.get(name)).filter(|entry| entry.value.entries().is_some());
+        if let Some(entry) = found {
+            return Some(entry.value.clone());
+        }
+        let names: Vec<&str> = [root.get("blocks").map(|entry| &entry.value), Some(root)]
+            .into_iter()
+            .flatten()
+            .flat_map(|node| node.entries().unwrap_or_default())
+            .filter(|entry| entry.value.entries().is_some())
+            .map(|entry| entry.key.as_str())
+            .collect();
+        let remedy = match nearest(name, names.iter().copied()) {
+            Some(word) => format!("did you mean \"{word}\"?"),
+            None => "define it under blocks: in the same file".into(),
+        };
+        self.problems.error(mark, format!("call names the block \"{name}\", which does not exist"), remedy);
+        None
+    }
+}

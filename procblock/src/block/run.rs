@@ -1,0 +1,156 @@
+//! One block being run: its data, its results so far, its locks.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use unidist::Stop;
+
+use crate::error::{RunError, RunErrorKind};
+use crate::expr::Scope;
+use crate::host::Caller;
+use crate::instance::Instance;
+use crate::load::Mark;
+use crate::tag::Handler;
+use crate::value::{Map, Value};
+
+/// How deep blocks may run inside blocks, through nesting and `call` together.
+const DEPTH_MAX: u32 = 64;
+
+/// What came from outside: the same for every nested block and run-thread of one run.
+#[derive(Debug, Default)]
+pub struct Input {
+    /// Options and arguments over `data:`; a page's or RPC's arguments.
+    pub input_data: Map,
+    /// A request's headers, cookies, path …; empty outside pages.
+    pub request_state: Map,
+    /// Names that expressions see behind pipe data and results: `data`, `args`, `node`, `block`.
+    pub globals: Map,
+}
+
+static ENVIRONMENT: LazyLock<Value> = LazyLock::new(|| {
+    let pairs = std::env::vars_os().filter_map(|(name, value)| {
+        Some((name.into_string().ok()?, Value::String(value.into_string().ok()?)))
+    });
+    Value::Object(pairs.collect())
+});
+
+/// A block while it runs.
+pub struct Run {
+    /// The services it uses.
+    pub instance: Arc<Instance>,
+    /// What came from outside.
+    pub input: Arc<Input>,
+    /// Passed along the chain; scripts get copies.
+    pub pipe_data: Map,
+    /// What this block's tags left so far.
+    pub results: Map,
+    /// What the tags of enclosing blocks left before this block began.
+    pub outer: Arc<Map>,
+    /// The error that `on error` lists see.
+    pub error: Option<Value>,
+    /// The base of relative paths and the folder of children.
+    pub folder: PathBuf,
+    /// Unique in the instance: who holds the locks taken here.
+    pub owner: Arc<str>,
+    /// Ends the waits of this run.
+    pub stop: Stop,
+    /// Locks held for the rest of the block, by name.
+    pub guards: Vec<(String, unidist::LockGuard)>,
+    depth: u32,
+}
+
+impl Run {
+    /// A new run from outside: pipe data starts as a copy of the input data.
+    pub fn new(instance: Arc<Instance>, input: Arc<Input>, folder: PathBuf) -> Self {
+        let owner = instance.next_owner();
+        let stop = instance.stop.clone();
+        let pipe_data = input.input_data.clone();
+        Run {
+            instance,
+            input,
+            pipe_data,
+            results: Map::new(),
+            outer: Arc::default(),
+            error: None,
+            folder,
+            owner,
+            stop,
+            guards: Vec::new(),
+            depth: 0,
+        }
+    }
+
+    /// A run for a block inside this one, or beside it in another run-thread: it starts from copies.
+    ///
+    /// # Errors
+    /// Blocks are nested too deeply, as when a block calls itself for ever.
+    pub fn nested(&self) -> Result<Run, RunError> {
+        if self.depth >= DEPTH_MAX {
+            return Err(RunError::failed(format!("blocks run inside blocks more than {DEPTH_MAX} deep; does one call itself?")));
+        }
+        let mut outer = Map::clone(&self.outer);
+        outer.extend(self.results.iter().map(|(key, value)| (key.clone(), value.clone())));
+        Ok(Run {
+            instance: Arc::clone(&self.instance),
+            input: Arc::clone(&self.input),
+            pipe_data: self.pipe_data.clone(),
+            results: Map::new(),
+            outer: Arc::new(outer),
+            error: self.error.clone(),
+            folder: self.folder.clone(),
+            owner: self.instance.next_owner(),
+            stop: self.stop.clone(),
+            guards: Vec::new(),
+            depth: self.depth + 1,
+        })
+    }
+
+    /// `path` against the run's folder.
+    pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// Who calls, for functions of the host.
+    pub fn caller(&self, script: &str) -> Caller {
+        Caller { owner: self.owner.to_string(), folder: self.folder.clone(), script: script.to_string() }
+    }
+
+    /// An error when the instance is stopping: nothing new is started then.
+    ///
+    /// # Errors
+    /// A stop was requested.
+    pub fn check_stop(&self) -> Result<(), RunError> {
+        if self.stop.is_requested() {
+            return Err(RunError::new(RunErrorKind::Stopped, "the instance is stopping"));
+        }
+        Ok(())
+    }
+
+    /// Runs an `on error` or `always` list with `error` in scope; its failures are logged and returned.
+    ///
+    /// # Errors
+    /// A step of the list failed.
+    pub async fn handle(&mut self, handler: &Handler, error: Option<&RunError>) -> Result<(), RunError> {
+        self.error = error.map(RunError::to_value);
+        handler.run_list().run(self).await.map_err(|failure| *failure.error)
+    }
+}
+
+impl Scope for Run {
+    fn get(&self, name: &str) -> Option<&Value> {
+        if let Some(value) = self.pipe_data.get(name).or_else(|| self.results.get(name)) {
+            return Some(value);
+        }
+        match name {
+            "env" => Some(&ENVIRONMENT),
+            "error" if self.error.is_some() => self.error.as_ref(),
+            _ => self.outer.get(name).or_else(|| self.input.globals.get(name)),
+        }
+    }
+}
+
+/// Fills in where a failure happened, if nothing nearer to it did.
+pub fn placed(mut error: RunError, mark: &Mark) -> RunError {
+    error.place.get_or_insert_with(|| mark.to_string());
+    error
+}

@@ -1,0 +1,153 @@
+//! One running file: the services that its blocks share, and its life.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+use unidist::{Stop, Unidist};
+
+use crate::host::Host;
+use crate::host::api::Api;
+use crate::process::Keeper;
+use crate::script::{ScriptConfig, Scripts};
+use crate::series::SeriesClient;
+use crate::thread::RunThreads;
+use crate::value::{Map, Value};
+
+/// How long an ending instance waits for runs under way: the children's grace and a little.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
+
+/// What an instance is made from.
+#[derive(Debug, Clone)]
+pub struct InstanceConfig {
+    /// Its name: of its socket, in `status` and logs.
+    pub name: String,
+    /// Whether it stays until stopped.
+    pub is_longrunning: bool,
+    /// The engine of the shared things, a URL. Default: `memory:`.
+    pub unidist: String,
+    /// The Python interpreter. Default: `python3`.
+    pub python: String,
+    /// The program that is executed as the keeper: procblock itself.
+    pub keeper: PathBuf,
+    /// The program `procblock-series`.
+    pub series: PathBuf,
+}
+
+/// A running file.
+pub struct Instance {
+    /// Its name.
+    pub name: String,
+    /// This machine's name.
+    pub node: String,
+    /// Whether it stays until stopped.
+    pub is_longrunning: bool,
+    /// The lock `__running`: released by a stop.
+    pub stop: Stop,
+    /// The shared things.
+    pub unidist: Unidist,
+    /// The shared things whose names begin with `__`: of this instance only.
+    pub own: Unidist,
+    /// The functions that scripts may call.
+    pub host: Arc<dyn Host>,
+    /// The script engines.
+    pub scripts: Scripts,
+    /// The parent of all children.
+    pub keeper: Keeper,
+    /// The client of procblock-series.
+    pub series: Arc<SeriesClient>,
+    /// The run-threads.
+    pub threads: RunThreads,
+    /// A value that is nothing: for calls that have no block of their own.
+    pub empty: Value,
+    owners: AtomicU64,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Instance {
+    /// Makes the services; starts no process and no thread yet. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// The engine's URL is wrong or its store can't be opened.
+    pub fn start(config: InstanceConfig) -> Result<Arc<Self>, unidist::Error> {
+        let stop = Stop::new();
+        let unidist = Unidist::open(&config.unidist)?;
+        let own = Unidist::open("memory:")?;
+        let keeper = Keeper::new(config.keeper);
+        let series = Arc::new(SeriesClient::new(config.series));
+        let host: Arc<dyn Host> = Arc::new(Api {
+            unidist: unidist.clone(),
+            own: own.clone(),
+            keeper: keeper.clone(),
+            series: Arc::clone(&series),
+            stop: stop.clone(),
+        });
+        let script_config = ScriptConfig { python: config.python, functions: crate::host::api::functions(), ..ScriptConfig::default() };
+        let scripts = Scripts::new(Arc::clone(&host), keeper.clone(), script_config);
+        Ok(Arc::new(Instance {
+            name: config.name,
+            node: node_name(),
+            is_longrunning: config.is_longrunning,
+            threads: RunThreads::new(tokio::runtime::Handle::current(), stop.clone()),
+            stop,
+            unidist,
+            own,
+            host,
+            scripts,
+            keeper,
+            series,
+            empty: Value::Object(Map::new()),
+            owners: AtomicU64::new(1),
+            tasks: Mutex::default(),
+        }))
+    }
+
+    /// The shared things that hold `name`: names that begin with `__` belong to this instance.
+    pub fn store_of(&self, name: &str) -> &Unidist {
+        if name.starts_with("__") { &self.own } else { &self.unidist }
+    }
+
+    /// A name for the holder of locks, unique on this machine.
+    pub fn next_owner(&self) -> Arc<str> {
+        let number = self.owners.fetch_add(1, Ordering::Relaxed);
+        format!("{}.{}.{number}", self.name, std::process::id()).into()
+    }
+
+    /// Runs something beside the blocks until it ends by itself or the instance is shut down.
+    pub fn background(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// Ends everything: run-threads, background lists, scripts, children; stores what was measured.
+    ///
+    /// Requests the stop if nobody has. Waits at most 10 s for runs under way.
+    pub async fn shutdown(&self) {
+        self.stop.request();
+        self.threads.shutdown(SHUTDOWN_MAX).await;
+        let mut tasks = std::mem::take(&mut *self.tasks.lock());
+        let all_ended = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(SHUTDOWN_MAX, all_ended).await.is_err() {
+            log::warn!("some lists did not end in time");
+        }
+        self.scripts.shutdown().await;
+        self.keeper.shutdown().await;
+        self.series.shutdown().await;
+    }
+}
+
+/// This machine's name; `localhost` when it has none.
+pub fn node_name() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".into())
+}
+
+/// The program `name` beside the running one.
+pub fn beside(executable: &Path, name: &str) -> PathBuf {
+    executable.parent().unwrap_or(Path::new("/")).join(name)
+}

@@ -1,0 +1,111 @@
+//! What `shell` and `exec` share: a child process, what becomes of its output, when it has failed.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use crate::error::{RunError, RunErrorKind};
+use crate::process::{Command, Ended, Finished, Limits, Output, Status, Stdin};
+use crate::step::shared::{child_folder, environment, limits};
+use crate::step::{OutputAs, StepFailure, StepResult, StepRun};
+use crate::value::{Map, Value, to_text};
+
+/// How much of each of a child's streams is kept, in bytes.
+const CAPTURE_MAX: usize = 8 * 1024 * 1024;
+
+/// How long a child has between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How much of a failed child's output its error shows, in bytes.
+const SHOWN_MAX: usize = 2000;
+
+/// Runs a child as the step's attributes say.
+pub(super) async fn run_child(
+    step: &mut StepRun<'_>,
+    arguments: Vec<OsString>,
+    variables: Vec<(String, String)>,
+) -> StepResult {
+    let mut environment: Vec<(OsString, OsString)> =
+        environment(step)?.into_iter().map(|(name, value)| (name.into(), to_text(&value).into())).collect();
+    environment.extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
+    let filled = limits(step)?;
+    let output = match &step.attributes.output {
+        OutputAs::None => Output::Discard,
+        OutputAs::File(path) => Output::File(step.run.resolve(path.get(&*step.run)?)),
+        OutputAs::Text | OutputAs::Lines | OutputAs::Json => Output::Capture { max: CAPTURE_MAX },
+    };
+    let program = arguments.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
+    let command = Command {
+        arguments,
+        environment,
+        folder: child_folder(step)?,
+        user: step.attributes.user.as_ref().map(|user| user.get(&*step.run)).transpose()?,
+        limits: Limits { memory: filled.memory, cpu: filled.cpu, files: filled.files },
+        stdin: Stdin::Null,
+        output,
+        timeout: step.timeout,
+        grace: GRACE,
+        name: step.name.to_string(),
+    };
+    let finished = step.run.instance.keeper.run(command, &step.run.stop).await;
+    let finished = finished.map_err(|error| RunError::failed(error.to_string()))?;
+    outcome(step, &program, finished)
+}
+
+fn outcome(step: &StepRun<'_>, program: &str, finished: Finished) -> StepResult {
+    let status = match finished.status {
+        Status::Exited(code) => code,
+        Status::Signaled(signal) => 128 + signal,
+    };
+    let error_text = finished.error.to_text();
+    let mut result = Map::new();
+    result.insert("status".into(), Value::Array(vec![status.into()]));
+    let parsed = shape_output(&step.attributes.output, &finished.output.to_text(), &mut result);
+    result.insert("output_error".into(), error_text.clone().into());
+    let (kind, message) = match (finished.ended, finished.status) {
+        (Ended::TimedOut, _) => {
+            let limit = step.timeout.map(crate::units::format_duration).unwrap_or_default();
+            (RunErrorKind::TimedOut, format!("{program} timed out after {limit} and was ended"))
+        }
+        (Ended::Stopped, _) => (RunErrorKind::Stopped, format!("{program} was ended because the instance is stopping")),
+        (Ended::Itself, Status::Exited(0)) => match parsed {
+            Ok(()) => return Ok(result),
+            Err(message) => (RunErrorKind::Failed, message),
+        },
+        (Ended::Itself, Status::Exited(code)) => (RunErrorKind::Failed, format!("{program} exited with code {code}")),
+        (Ended::Itself, Status::Signaled(signal)) => {
+            (RunErrorKind::Failed, format!("{program} was ended by signal {signal}"))
+        }
+    };
+    let mut error = RunError::new(kind, message);
+    error.status = Some(status);
+    let shown = if error_text.trim().is_empty() { finished.output.to_text() } else { error_text };
+    error.output = Some(tail(shown.trim_end()).to_string());
+    Err(StepFailure { error: Box::new(error), result })
+}
+
+/// Puts the output into the result as the step's `output` says; the error says why it was not JSON.
+fn shape_output(shape: &OutputAs, text: &str, result: &mut Map) -> Result<(), String> {
+    match shape {
+        OutputAs::Text => {
+            result.insert("output".into(), text.into());
+        }
+        OutputAs::Lines => {
+            result.insert("output".into(), Value::Array(text.lines().map(Value::from).collect()));
+        }
+        OutputAs::Json => match serde_json::from_str(text) {
+            Ok(Value::Object(map)) => result.extend(map),
+            Ok(value) => {
+                result.insert("output".into(), value);
+            }
+            Err(error) => return Err(format!("its output is no JSON: {error}")),
+        },
+        OutputAs::None | OutputAs::File(_) => {}
+    }
+    Ok(())
+}
+
+/// The end of a text, whole characters.
+fn tail(text: &str) -> &str {
+    let start = text.ceil_char_boundary(text.len().saturating_sub(SHOWN_MAX));
+    text.get(start..).unwrap_or_default()
+}

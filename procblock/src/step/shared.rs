@@ -1,0 +1,125 @@
+//! What several steps need: calling a script, calling a function of the host.
+
+use std::path::PathBuf;
+
+use crate::error::{RunError, RunErrorKind};
+use crate::host::Host;
+use crate::load::{Entry, Kind, Node, Problems, Style};
+use crate::script::{Allow, Call, Script};
+use crate::spec::Fields;
+use crate::step::{Attributes, StepResult, StepRun};
+use crate::value::{Map, Value, kind_name, to_text};
+
+/// Limits filled in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct FilledLimits {
+    pub(super) memory: Option<u64>,
+    pub(super) cpu: Option<std::time::Duration>,
+    pub(super) files: Option<u64>,
+}
+
+/// The line of the file on which a text scalar's first line stands.
+pub(super) fn first_line(node: &Node) -> u32 {
+    match node.kind {
+        Kind::Scalar(_, Style::Block) => node.mark.line + 1,
+        _ => node.mark.line,
+    }
+}
+
+/// The file that a text stands in, for a script's messages.
+pub(super) fn source_name(node: &Node) -> String {
+    node.mark.source.name.display().to_string()
+}
+
+/// Calls a script with the step's data.
+pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> StepResult {
+    let env = environment(step)?;
+    let limits = limits(step)?;
+    let folder = child_folder(step)?;
+    let run = &*step.run;
+    let call = Call {
+        pipe_data: &run.pipe_data,
+        block: &run.instance.empty,
+        request_state: &run.input.request_state,
+        input_data: &run.input.input_data,
+        tag: "run",
+        cwd: &folder,
+        env: &env,
+        block_parent: &run.instance.empty,
+        caller: run.caller(step.name),
+        allow: Allow::All,
+        timeout: step.timeout,
+        memory: limits.memory,
+        stop: &run.stop,
+    };
+    match run.instance.scripts.call(script, call).await? {
+        Value::Object(map) => Ok(map),
+        other => Err(RunError::failed(format!("the script returned a {}, not a mapping", kind_name(&other))).into()),
+    }
+}
+
+/// Calls a function of the host as this step's block.
+pub(super) async fn call_host(step: &StepRun<'_>, name: &str, arguments: Vec<Value>) -> Result<Value, RunError> {
+    let caller = step.run.caller(step.name);
+    let host = &step.run.instance.host;
+    host.call(&caller, name, arguments).await.map_err(|error| {
+        let kind = match error.code.as_str() {
+            "stopped" => RunErrorKind::Stopped,
+            "timed_out" => RunErrorKind::TimedOut,
+            _ => RunErrorKind::Failed,
+        };
+        RunError::new(kind, error.text)
+    })
+}
+
+/// The step's `env`, filled in, every value as text.
+pub(super) fn environment(step: &StepRun<'_>) -> Result<Map, RunError> {
+    let Some(env) = &step.attributes.env else { return Ok(Map::new()) };
+    match env.render(&*step.run)? {
+        Value::Object(map) => Ok(map.into_iter().map(|(name, value)| (name, to_text(&value).into())).collect()),
+        other => Err(RunError::failed(format!("env is a {}, not a mapping", kind_name(&other)))),
+    }
+}
+
+/// The folder of the step's child.
+pub(super) fn child_folder(step: &StepRun<'_>) -> Result<PathBuf, RunError> {
+    match &step.attributes.cwd {
+        Some(cwd) => Ok(step.run.resolve(cwd.get(&*step.run)?)),
+        None => Ok(step.run.folder.clone()),
+    }
+}
+
+/// The step's limits, filled in.
+pub(super) fn limits(step: &StepRun<'_>) -> Result<FilledLimits, RunError> {
+    let Attributes { limits, .. } = step.attributes;
+    let run = &*step.run;
+    let files = limits.files.as_ref().map(|files| files.get(run)).transpose()?;
+    Ok(FilledLimits {
+        memory: limits.memory.as_ref().map(|memory| memory.get(run)).transpose()?.map(|size| size.0),
+        cpu: limits.cpu.as_ref().map(|cpu| cpu.get(run)).transpose()?,
+        files: files.and_then(|files| u64::try_from(files).ok()),
+    })
+}
+
+/// The one of several keys that says what a step of shared things does, with its value.
+pub(super) fn one_of<'n>(
+    fields: &Fields<'n>,
+    actions: &'static [&'static str],
+    entry: &Entry,
+    problems: &mut Problems,
+) -> Option<(&'static str, &'n Node)> {
+    let mut given = actions.iter().filter_map(|action| Some((*action, fields.node(action)?)));
+    match (given.next(), given.next()) {
+        (Some(found), None) => Some(found),
+        (None, _) => {
+            let remedy = format!("expected one of: {}", actions.join(", "));
+            problems.error(&entry.value.mark, format!("{} says nothing to do", entry.key), remedy);
+            None
+        }
+        (Some((first, _)), Some((second, node))) => {
+            let what = format!("{} has both {first} and {second}", entry.key);
+            problems.error(&node.mark, what, "make two steps of it");
+            None
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Run-threads: steps that repeat.
+//!
+//! A run-thread starts its step every N seconds from start to start, never overlapping itself. It is no thread of the
+//! operating system: a timer thread tells it when it is due, and the run is a task of the runtime. Whoever names it
+//! shares the one run-thread and gets its newest result.
+
+mod lateness;
+mod state;
+mod timer;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use unidist::Stop;
+
+pub use lateness::Lateness;
+pub use state::{Kept, ThreadState};
+
+use crate::block::Run;
+use crate::error::{RunError, RunErrorKind};
+use crate::step::{CompiledStep, OnError, Repeat};
+use crate::value::{Map, Value};
+use timer::{Due, Timer};
+
+/// A start counts as late when it is this part of the period behind its time …
+const LATE_PART: u32 = 10;
+
+/// … and at least this much.
+const LATE_MIN: Duration = Duration::from_millis(10);
+
+/// Waits for `limit` or until a stop is requested. Holds no thread.
+pub async fn sleep(limit: Duration, stop: &Stop) {
+    tokio::select! {
+        () = tokio::time::sleep(limit) => {}
+        () = stop.requested() => {}
+    }
+}
+
+/// One run-thread.
+pub struct RunThread {
+    /// Its name.
+    pub name: String,
+    /// What it runs.
+    pub step: Arc<CompiledStep>,
+    every: Duration,
+    history: usize,
+    ends: Option<Instant>,
+    seed: Mutex<Option<Run>>,
+    state: Mutex<ThreadState>,
+    changed: Notify,
+    runtime: tokio::runtime::Handle,
+    stop: Stop,
+    lateness: Arc<Lateness>,
+}
+
+impl RunThread {
+    /// Its counts and newest result as data.
+    pub fn to_value(&self) -> Value {
+        self.state.lock().to_value(&self.scripts(), self.every)
+    }
+
+    /// Its period, from start to start.
+    pub fn every(&self) -> Duration {
+        self.every
+    }
+
+    /// Looks at its state; the lock is held only for the call.
+    pub fn with_state<T>(&self, look: impl FnOnce(&ThreadState) -> T) -> T {
+        look(&self.state.lock())
+    }
+
+    fn scripts(&self) -> Vec<String> {
+        let script = self.step.item.get("script").and_then(Value::as_str);
+        vec![script.map_or_else(|| self.step.label.clone(), str::to_string)]
+    }
+
+    /// Waits until a first run has ended; the newest result, or why there is none.
+    async fn first(&self, stop: &Stop) -> Result<Kept, RunError> {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let state = self.state.lock();
+                if let Some(kept) = state.newest() {
+                    return Ok(kept.clone());
+                }
+                if let Some(error) = &state.last_error {
+                    return Err(error.clone());
+                }
+                if state.has_ended {
+                    return Err(RunError::failed(format!("the run-thread {} ended without a result", self.name)));
+                }
+            }
+            tokio::select! {
+                () = changed => {}
+                () = stop.requested() => {
+                    return Err(RunError::new(RunErrorKind::Stopped, "the instance is stopping"));
+                }
+            }
+        }
+    }
+
+    async fn run_once(self: Arc<Self>) {
+        let Some(mut run) = self.seed.lock().as_ref().and_then(|seed| seed.nested().ok()) else { return };
+        let started = Instant::now();
+        let outcome = self.step.run_repeated(&mut run).await;
+        run.guards.clear();
+        let duration = started.elapsed();
+        match &outcome {
+            Ok(result) => self.collect(&run, result),
+            Err(error) if error.kind == RunErrorKind::Stopped => {}
+            Err(error) => log::error!("run-thread {}: {error}", self.name),
+        }
+        self.state.lock().finish(outcome, duration, self.history);
+        self.changed.notify_waiters();
+    }
+
+    fn collect(&self, run: &Run, result: &Map) {
+        for collect in self.step.attributes.repeat.iter().flat_map(|repeat| &repeat.collect) {
+            collect.store(run, result);
+        }
+    }
+
+    /// Counts a start and says whether the run may begin.
+    fn begin(&self, due: Instant, now: Instant) -> bool {
+        let mut state = self.state.lock();
+        if state.is_busy {
+            state.skipped += 1;
+            return false;
+        }
+        let late = now.saturating_duration_since(due);
+        if late > (self.every / LATE_PART).max(LATE_MIN) {
+            state.late += 1;
+        }
+        state.is_busy = true;
+        state.last_start = Some(SystemTime::now());
+        true
+    }
+
+    fn end(&self) {
+        self.state.lock().has_ended = true;
+        self.changed.notify_waiters();
+    }
+}
+
+impl Due for RunThread {
+    fn due(self: Arc<Self>, due: Instant) -> Option<Instant> {
+        let now = Instant::now();
+        if self.stop.is_requested() || self.ends.is_some_and(|ends| due >= ends) || self.state.lock().has_ended {
+            self.end();
+            return None;
+        }
+        if self.begin(due, now) {
+            let thread = Arc::clone(&self);
+            self.runtime.spawn(async move {
+                thread.lateness.record(due.elapsed());
+                thread.run_once().await;
+            });
+        }
+        let mut next = due + self.every;
+        if next <= now {
+            let behind = (now - due).as_nanos() / self.every.as_nanos().max(1);
+            let behind = u32::try_from(behind).unwrap_or(u32::MAX);
+            self.state.lock().skipped += u64::from(behind);
+            next = due + self.every.saturating_mul(behind.saturating_add(1));
+        }
+        Some(next)
+    }
+}
+
+/// The run-threads of an instance, by name.
+pub struct RunThreads {
+    threads: Mutex<HashMap<String, Arc<RunThread>>>,
+    timer: Timer,
+    runtime: tokio::runtime::Handle,
+    stop: Stop,
+    lateness: Arc<Lateness>,
+}
+
+impl RunThreads {
+    /// None yet. Runs are tasks of `runtime`; none starts after a stop.
+    pub fn new(runtime: tokio::runtime::Handle, stop: Stop) -> Self {
+        RunThreads {
+            threads: Mutex::default(),
+            timer: Timer::default(),
+            runtime,
+            stop,
+            lateness: Arc::default(),
+        }
+    }
+
+    /// The newest result of the step's run-thread, which is started if it is not there; waits for a first result.
+    ///
+    /// # Errors
+    /// Its first run failed and the step does not say to go on.
+    pub async fn fetch(&self, step: &Arc<CompiledStep>, run: &Run) -> Result<Map, RunError> {
+        let Some(repeat) = &step.attributes.repeat else { return Err(RunError::failed("the step does not repeat")) };
+        let thread = self.find_or_start(step, repeat, run)?;
+        let shown = format!("run_thread.{}", repeat.name);
+        let may_fail = match step.attributes.on_error {
+            OnError::Unset => run.instance.is_longrunning,
+            OnError::Stop => false,
+            OnError::Continue | OnError::Handle(_) => true,
+        };
+        let mut merged = match thread.first(&run.stop).await {
+            Ok(kept) => Map::clone(&kept.result),
+            Err(error) if may_fail && error.kind != RunErrorKind::Stopped => Map::new(),
+            Err(error) => return Err(error),
+        };
+        merged.insert(shown, thread.to_value());
+        Ok(merged)
+    }
+
+    /// The newest result of a run-thread with its `age` in seconds; waits for a first result.
+    ///
+    /// # Errors
+    /// No run-thread has this name, or its first run failed.
+    pub async fn newest(&self, name: &str, stop: &Stop) -> Result<Map, RunError> {
+        let Some(thread) = self.get(name) else {
+            let mut known: Vec<String> = self.threads.lock().keys().cloned().collect();
+            known.sort();
+            let known = if known.is_empty() { "there are none".into() } else { format!("there are: {}", known.join(", ")) };
+            return Err(RunError::failed(format!("no run-thread has the name \"{name}\"; {known}")));
+        };
+        let kept = thread.first(stop).await?;
+        let mut result = Map::clone(&kept.result);
+        result.insert("age".into(), kept.finished.elapsed().as_secs_f64().into());
+        Ok(result)
+    }
+
+    /// The run-thread of a name.
+    pub fn get(&self, name: &str) -> Option<Arc<RunThread>> {
+        self.threads.lock().get(name).cloned()
+    }
+
+    /// All of them, by name.
+    pub fn all(&self) -> Vec<Arc<RunThread>> {
+        let mut all: Vec<Arc<RunThread>> = self.threads.lock().values().cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// How late starts were.
+    pub fn lateness(&self) -> &Lateness {
+        &self.lateness
+    }
+
+    fn find_or_start(&self, step: &Arc<CompiledStep>, repeat: &Repeat, run: &Run) -> Result<Arc<RunThread>, RunError> {
+        let mut threads = self.threads.lock();
+        if let Some(thread) = threads.get(&repeat.name) {
+            return Ok(Arc::clone(thread));
+        }
+        let now = Instant::now();
+        let thread = Arc::new(RunThread {
+            name: repeat.name.clone(),
+            step: Arc::clone(step),
+            every: repeat.every,
+            history: repeat.history,
+            ends: repeat.duration.and_then(|duration| now.checked_add(duration)),
+            seed: Mutex::new(Some(run.nested()?)),
+            state: Mutex::default(),
+            changed: Notify::new(),
+            runtime: self.runtime.clone(),
+            stop: self.stop.clone(),
+            lateness: Arc::clone(&self.lateness),
+        });
+        threads.insert(repeat.name.clone(), Arc::clone(&thread));
+        drop(threads);
+        log::info!("Running Thread: Starting: {}", repeat.name);
+        log::info!("Waiting for interval thread output: {}", repeat.name);
+        let due: Arc<dyn Due> = thread.clone();
+        self.timer.tell(due, now).map_err(|error| RunError::failed(format!("the timer could not start: {error}")))?;
+        Ok(thread)
+    }
+
+    /// Ends every run-thread: no further run starts, and runs under way have ended when this returns.
+    ///
+    /// The stop must have been requested; runs end by it. Waits at most `limit`.
+    pub async fn shutdown(&self, limit: Duration) {
+        self.timer.end();
+        let deadline = tokio::time::Instant::now() + limit;
+        for thread in self.all() {
+            thread.end();
+            loop {
+                let changed = thread.changed.notified();
+                if !thread.with_state(|state| state.is_busy) {
+                    break;
+                }
+                if tokio::time::timeout_at(deadline, changed).await.is_err() {
+                    log::warn!("run-thread {} did not end in time", thread.name);
+                    break;
+                }
+            }
+            thread.seed.lock().take();
+            log::info!("Running Thread: Quitting: {}", thread.name);
+        }
+        self.threads.lock().clear();
+    }
+}
