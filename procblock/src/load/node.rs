@@ -1,6 +1,7 @@
 //! The marked tree: YAML as the user wrote it, with places.
 
 use crate::load::Mark;
+use crate::load::place::{comment_after_plain, place_within};
 use crate::value::{Map, Value};
 
 /// How a scalar was written; decides where inside it a column lies.
@@ -100,26 +101,25 @@ impl Node {
         }
     }
 
-    /// The place of the `offset`th character (from 0) of a one-line scalar's text.
-    ///
-    /// In a block scalar the line is found too; in a folded or escaped text the place is the scalar's own.
+    /// Its kind as a part of a sentence: `a mapping`, `null`.
+    pub fn kind_phrase(&self) -> String {
+        if self.is_null() { "null".into() } else { format!("a {}", self.kind_name()) }
+    }
+
+    /// The place of the `offset`th character (from 0) of a text, whatever way it was written; else the node's own.
     pub fn mark_within(&self, offset: usize) -> Mark {
-        let mut mark = self.mark.clone();
-        let Kind::Scalar(Value::String(text), style) = &self.kind else { return mark };
-        let before: String = text.chars().take(offset).collect();
-        let lines_before = u32::try_from(before.matches('\n').count()).unwrap_or(0);
-        let in_line = before.rsplit('\n').next().map_or(0, |line| line.chars().count());
-        let in_line = u32::try_from(in_line).unwrap_or(0);
-        match style {
-            Style::Plain if lines_before == 0 => mark.column += in_line,
-            Style::Quoted if lines_before == 0 => mark.column += in_line + 1,
-            Style::Block => {
-                mark.line += 1 + lines_before;
-                let indent = mark.source.line(mark.line).chars().take_while(|c| *c == ' ').count();
-                mark.column = u32::try_from(indent).unwrap_or(0) + in_line + 1;
-            }
-            Style::Plain | Style::Quoted => {}
+        match &self.kind {
+            Kind::Scalar(Value::String(text), style) => place_within(&self.mark, text, *style, offset),
+            _ => self.mark.clone(),
         }
-        mark
+    }
+
+    /// The place of the `#` when a comment stands behind this text on its last line, and the text has no quotes:
+    /// in `shell: echo #1` the user may have meant it as part of the text.
+    pub fn comment_after(&self) -> Option<Mark> {
+        match &self.kind {
+            Kind::Scalar(Value::String(text), Style::Plain) => comment_after_plain(&self.mark, text),
+            _ => None,
+        }
     }
 }

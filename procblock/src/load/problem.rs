@@ -39,16 +39,63 @@ impl fmt::Display for Problem {
             return Ok(());
         }
         let number = self.mark.line.to_string();
-        let before = usize::try_from(self.mark.column.saturating_sub(1)).unwrap_or(0);
-        let pad: String = line.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let (line, pad) = excerpt(line, self.mark.column);
         write!(f, "\n  {number} | {line}\n  {} | {pad}^", " ".repeat(number.len()))
     }
 }
 
-/// Collects a file's problems while it is read and compiled.
+/// How much of a long line a message shows, in characters, and how much of that stands before its column.
+const EXCERPT_MAX: usize = 160;
+const EXCERPT_BEFORE: usize = 100;
+
+/// The part of `line` around `column`, with what a terminal would obey made visible, and what stands before its caret.
+fn excerpt(line: &str, column: u32) -> (String, String) {
+    let before = usize::try_from(column.saturating_sub(1)).unwrap_or(0);
+    let skipped = if before >= EXCERPT_MAX { before - EXCERPT_BEFORE } else { 0 };
+    let mut shown: String = if skipped > 0 { "…".into() } else { String::new() };
+    shown.extend(line.chars().skip(skipped).take(EXCERPT_MAX).map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }));
+    let caret = before - skipped + usize::from(skipped > 0);
+    let pad = shown.chars().take(caret).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    if line.chars().nth(skipped + EXCERPT_MAX).is_some() {
+        shown.push('…');
+    }
+    (shown, pad)
+}
+
+/// Whether a terminal would obey or hide the character instead of showing it.
+fn is_unsafe(c: char) -> bool {
+    (c.is_control() && c != '\t')
+        || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
+}
+
+/// A word of a file as messages quote it: cut when it is long, control characters escaped.
+pub(crate) fn shown(text: &str) -> String {
+    const SHOWN_MAX: usize = 60;
+    let cut: String = text.chars().take(SHOWN_MAX).collect();
+    let more = if cut.len() < text.len() { "…" } else { "" };
+    let escaped: String = cut
+        .chars()
+        .map(|c| if c.is_control() || is_unsafe(c) { c.escape_default().to_string() } else { c.to_string() })
+        .collect();
+    format!("\"{escaped}{more}\"")
+}
+
+/// How many problems are kept and told; a broken file of megabytes has no use for more.
+const PROBLEMS_MAX: usize = 100;
+
+/// Collects a file's problems while it is read and compiled; the first 100 are kept, further ones counted.
 #[derive(Debug, Default)]
 pub struct Problems {
     list: Vec<Problem>,
+    /// Those beyond the first [`PROBLEMS_MAX`]: the place of the first, how many, and whether an error is among them.
+    left_out: Option<LeftOut>,
+}
+
+#[derive(Debug)]
+struct LeftOut {
+    mark: Mark,
+    count: usize,
+    severity: Severity,
 }
 
 impl Problems {
@@ -68,20 +115,43 @@ impl Problems {
     }
 
     fn add(&mut self, mark: &Mark, severity: Severity, what: String, remedy: String) {
+        if self.list.len() >= PROBLEMS_MAX {
+            let left_out = self.left_out.get_or_insert_with(|| LeftOut { mark: mark.clone(), count: 0, severity });
+            left_out.count += 1;
+            if severity == Severity::Error {
+                left_out.severity = Severity::Error;
+            }
+            return;
+        }
         let remedy = Some(remedy).filter(|text| !text.is_empty());
         self.list.push(Problem { mark: mark.clone(), severity, what, remedy });
     }
 
     /// Whether any of them refuses the file.
     pub fn has_errors(&self) -> bool {
-        self.list.iter().any(|problem| problem.severity == Severity::Error)
+        self.list
+            .iter()
+            .map(|problem| problem.severity)
+            .chain(self.left_out.iter().map(|rest| rest.severity))
+            .any(|s| s == Severity::Error)
     }
 
-    /// All of them, by file and line; the caller decides what to do with warnings.
+    /// Adds the problems of another collection.
+    pub fn append(&mut self, other: Problems) {
+        for problem in other.into_sorted() {
+            self.add(&problem.mark, problem.severity, problem.what, problem.remedy.unwrap_or_default());
+        }
+    }
+
+    /// All of them, by file and line, then how many were left out; the caller decides what to do with warnings.
     pub fn into_sorted(mut self) -> Vec<Problem> {
         self.list.sort_by(|a, b| {
             (&a.mark.source.name, a.mark.line, a.mark.column).cmp(&(&b.mark.source.name, b.mark.line, b.mark.column))
         });
+        if let Some(LeftOut { mark, count, severity }) = self.left_out {
+            let what = format!("{count} more problems from here on are not shown");
+            self.list.push(Problem { mark, severity, what, remedy: None });
+        }
         self.list
     }
 
