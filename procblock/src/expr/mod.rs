@@ -1,7 +1,7 @@
 //! Expressions, paths and `${…}`: the one small language of `if`, `until`, computed fields and texts.
 //!
 //! An expression is parsed once and evaluated over borrowed data. A name that leads to nothing is missing: it equals
-//! nothing, orders false and counts as false; where a value must stand ([`Template`], `ShellLine`) it is an error that
+//! nothing, orders false and counts as false; where a value must stand ([`Template`], [`ShellLine`]) it is an error that
 //! names it. Nothing here reads data other than through a [`Scope`], and no value ever becomes code.
 //!
 //! ```
@@ -21,14 +21,19 @@ mod lexer;
 mod number;
 mod parser;
 mod path;
+mod shell_line;
 mod template;
 mod value_template;
+
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::time::SystemTime;
 
 pub use error::ExprError;
 pub use functions::{FUNCTIONS, FunctionSpec};
+pub use shell_line::ShellLine;
 pub use template::Template;
 pub use value_template::ValueTemplate;
 

@@ -298,10 +298,7 @@ impl<'a> Parser<'a> {
             }
         }
         path.set_written(self.lexer.since(start));
-        match path.into_bare_root() {
-            Ok(term) => Ok(term),
-            Err(path) => Ok(Term { column, kind: Kind::Path(Box::new(path)) }),
-        }
+        Ok(path.into_term(column))
     }
 
     fn items(&mut self, close: &'static str, opened: usize) -> Result<Vec<Term>, ExprError> {

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::expr::ast::Term;
+use crate::expr::ast::{Kind, Term};
 use crate::expr::error::did_you_mean;
 use crate::expr::eval::Datum;
 use crate::expr::{ExprError, Scope};
@@ -75,11 +75,11 @@ impl Path {
         self.steps.is_empty() && matches!(self.root, Root::Name(_))
     }
 
-    /// The computed root without keys, when that is all there is.
-    pub(super) fn into_bare_root(self) -> Result<Term, Path> {
+    /// The term that evaluates it, in `column`: without keys, the computed root itself.
+    pub(super) fn into_term(self, column: usize) -> Term {
         match self.root {
-            Root::Computed(term) if self.steps.is_empty() => Ok(term),
-            root => Err(Path { root, ..self }),
+            Root::Computed(term) if self.steps.is_empty() => term,
+            root => Term { column, kind: Kind::Path(Box::new(Path { root, ..self })) },
         }
     }
 

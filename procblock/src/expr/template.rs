@@ -15,6 +15,9 @@ const TEXT_MAX: usize = 64 << 20;
 /// The most defaults inside one another.
 const DEPTH_MAX: usize = 10;
 
+/// What to do about a missing name.
+pub(super) const DEFAULT_REMEDY: &str = "${name:-text} gives a default";
+
 /// A text with any number of `${…}`.
 #[derive(Debug, Clone)]
 pub struct Template {
@@ -75,13 +78,13 @@ impl Template {
     /// As [`Template::render`].
     pub fn render_borrowed<'a>(&'a self, scope: &'a dyn Scope) -> Result<Cow<'a, Value>, ExprError> {
         if let [Part::Hole(hole)] = self.parts.as_slice() {
-            return hole.value(scope);
+            return hole.value(scope, DEFAULT_REMEDY);
         }
         let mut text = String::new();
         for part in &self.parts {
             match part {
                 Part::Literal(literal) => text.push_str(literal),
-                Part::Hole(hole) => match &*hole.value(scope)? {
+                Part::Hole(hole) => match &*hole.value(scope, DEFAULT_REMEDY)? {
                     Value::String(value) => text.push_str(value),
                     other => text.push_str(&to_text(other)),
                 },
@@ -117,6 +120,7 @@ impl Hole {
         let default = match rest.get(extent.expression_end + 2..extent.end) {
             Some(text) if extent.has_default => {
                 let column = column + 4 + written.chars().count();
+                refuse_placeholder(text).map_err(|error| ExprError { column: column + error.column, ..error })?;
                 Some(Reader { text, position: 0, column, depth: depth + 1 }.read()?)
             }
             _ => None,
@@ -124,15 +128,16 @@ impl Hole {
         Ok((Hole { column, expression, default }, extent.end + 1))
     }
 
-    /// Its value, or its default when that is missing, null or an empty text, as in a shell.
+    /// Its value, or its default when that is missing, null or an empty text, as in a shell. `remedy` says what to do
+    /// about a missing name when no other is near to it.
     ///
     /// # Errors
     /// When it is missing and has no default, or the expression fails.
-    pub(super) fn value<'a>(&'a self, scope: &'a dyn Scope) -> Result<Cow<'a, Value>, ExprError> {
+    pub(super) fn value<'a>(&'a self, scope: &'a dyn Scope, remedy: &str) -> Result<Cow<'a, Value>, ExprError> {
         let Some(default) = &self.default else {
             return self.expression.require(scope).map_err(|mut error| {
                 if error.remedy.is_empty() && self.expression.evaluate(scope).is_ok() {
-                    error.remedy = "${name:-text} gives a default".into();
+                    error.remedy = remedy.into();
                 }
                 error
             });
@@ -141,6 +146,17 @@ impl Hole {
             Some(value) if !value.is_null() && value.as_str() != Some("") => Ok(value),
             _ => default.render_borrowed(scope),
         }
+    }
+
+    /// The default text in what follows a `${`, as it is written.
+    pub(super) fn default_of(rest: &str) -> Option<&str> {
+        let extent = Extent::of(rest).filter(|extent| extent.has_default)?;
+        rest.get(extent.expression_end + 2..extent.end)
+    }
+
+    /// The bytes that follow a `${`, its `}` included; `None` when it is not closed.
+    pub(super) fn length(rest: &str) -> Option<usize> {
+        Extent::of(rest).map(|extent| extent.end + 1)
     }
 
     /// Whether it is a single name without default.
@@ -247,21 +263,39 @@ impl Reader<'_> {
     }
 }
 
-/// Refuses the original's placeholder, so that a file written for it does not print it as it is.
+/// Refuses the original's placeholder, so that a file written for it does not print it as it is. The texts inside
+/// `${…}` are passed over: there it can be written as a literal.
 ///
 /// # Errors
 /// When the text holds `%(word)s`.
 pub(super) fn refuse_placeholder(text: &str) -> Result<(), ExprError> {
-    for (index, _) in text.match_indices("%(") {
-        let rest = text.get(index + 2..).unwrap_or_default();
-        let length = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-        let (word, behind) = rest.split_at_checked(length).unwrap_or_default();
-        if word.is_empty() || !behind.starts_with(")s") {
-            continue;
+    let mut position = 0;
+    let mut can_skip = true;
+    while let Some(found) = text.get(position..).and_then(|rest| rest.find(['$', '%'])) {
+        position += found;
+        let rest = text.get(position..).unwrap_or_default();
+        if let Some(word) = placeholder(rest) {
+            let column = text.get(..position).unwrap_or_default().chars().count();
+            let remedy = format!("write ${{{word}}}; for these very characters write ${{\"%({word})s\"}}");
+            return Err(ExprError::new(column, format!("\"%({word})s\" is the spelling of the original"), remedy));
         }
-        let column = text.get(..index).unwrap_or_default().chars().count();
-        let remedy = format!("write ${{{word}}}; for these very characters write ${{\"%({word})s\"}}");
-        return Err(ExprError::new(column, format!("\"%({word})s\" is the spelling of the original"), remedy));
+        position += match rest.strip_prefix("${") {
+            // Looked for once: a second search behind one that is not closed could make the time quadratic.
+            Some(inside) if can_skip => Hole::length(inside).unwrap_or_else(|| {
+                can_skip = false;
+                0
+            }),
+            _ if rest.starts_with("$${") => 2,
+            _ => 0,
+        } + 1;
     }
     Ok(())
+}
+
+/// The word of the `%(word)s` that a text begins with.
+fn placeholder(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix("%(")?;
+    let length = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+    let (word, behind) = rest.split_at_checked(length)?;
+    (!word.is_empty() && behind.starts_with(")s")).then_some(word)
 }

@@ -1,5 +1,7 @@
 //! A whole YAML value whose texts may hold `${…}`; keys are left as they are.
 
+#![allow(clippy::result_large_err, reason = "the failure ends the step, it is not passed along a hot path")]
+
 use std::borrow::Cow;
 
 use crate::error::RunError;
