@@ -1,0 +1,75 @@
+//! The command line: arguments and exit codes.
+
+mod check;
+mod run;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use run::RunArgs;
+
+/// Done, and for a longrunning file also after a stop.
+pub const EXIT_DONE: u8 = 0;
+/// A block failed, or a key or lock wanted is absent.
+pub const EXIT_FAILED: u8 = 1;
+/// The command line is wrong.
+pub const EXIT_USAGE: u8 = 2;
+/// A file is wrong or missing.
+pub const EXIT_BAD_FILE: u8 = 78;
+
+const EXIT_HELP: &str = "Exit codes:\n  0    done; for a longrunning file also after a stop\n  1    a block failed, a key or lock wanted is \
+absent, a port is in use\n  2    wrong usage\n  3    no instance is running\n  78   a file is bad or missing\n  124  a wait with a \
+time limit ended\n  130, 143  a short file was stopped by a signal\n\nprocblock's own options stand before FILE; what follows FILE \
+belongs to the file (also --help), except -v, -vv, -o, --set and --unidist where the file does not declare them.";
+
+#[derive(Parser)]
+#[command(name = "procblock", version, about = "One YAML file is a whole small system.", after_help = EXIT_HELP)]
+#[command(override_usage = "procblock FILE [options] [args]\n       procblock COMMAND …", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a block file; the word `run` may be left out.
+    Run(RunArgs),
+    /// Check block files without running them.
+    Check(check::CheckArgs),
+}
+
+/// Runs the command line and says how it ended.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut words: Vec<OsString> = arguments.into_iter().collect();
+    if words.len() < 2 {
+        eprintln!("error: no procblock YAML file was specified\n\nusage: procblock FILE [options] [args]\n       procblock --help");
+        return ExitCode::from(EXIT_FAILED);
+    }
+    if is_run_without_word(&words) {
+        words.insert(1, "run".into());
+    }
+    match Cli::try_parse_from(words) {
+        Ok(cli) => match cli.command {
+            Command::Run(arguments) => run::run(arguments),
+            Command::Check(arguments) => check::run(&arguments),
+        },
+        Err(error) => {
+            let _ = error.print();
+            ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { EXIT_DONE })
+        }
+    }
+}
+
+/// Whether the first word that is no option is no command: then it is a file.
+fn is_run_without_word(words: &[OsString]) -> bool {
+    let is_own = |word: &&OsString| matches!(word.to_str(), Some("--help" | "-h" | "--version" | "-V"));
+    let Some(first) = words.get(1) else { return false };
+    if is_own(&first) {
+        return false;
+    }
+    let commands = <Cli as clap::CommandFactory>::command();
+    let is_command = first.to_str().is_some_and(|word| word == "help" || commands.find_subcommand(word).is_some());
+    !is_command
+}
