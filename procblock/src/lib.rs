@@ -9,6 +9,7 @@ pub mod error;
 pub mod expr;
 pub mod host;
 pub mod load;
+pub mod process;
 pub mod units;
 pub mod value;
 
