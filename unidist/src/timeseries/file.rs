@@ -1,0 +1,343 @@
+//! One file that samples are stored in: created when missing, rebuilt with its history when its fields change.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rrd::ops::create::{self, DataSource, DataSourceName};
+use rrd::ops::update::{BatchTime, Datum, Options, update_all};
+
+use super::definition::{Column, Definition};
+use super::error::SeriesError;
+use super::field_name_in_file;
+use super::read::{time_stamp, way};
+use super::spec::{Archive, FieldSpec, FieldType, SeriesSpec, default_archives};
+
+/// The latest sample time accepted, in the year 5138: far enough, and no sum of times overflows.
+pub(super) const TIME_MAX: i64 = 100_000_000_000;
+
+/// The most rows handed to librrd in one call; each is two small allocations.
+const ROWS_IN_CALL_MAX: usize = 10_000;
+
+/// One moment's numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Seconds since 1970; stored at the multiple of the interval at or before it.
+    pub time: i64,
+    /// One for each field of the series, in its order; anything not finite is unknown.
+    pub values: Vec<f64>,
+}
+
+/// What became of samples.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// They are in the file.
+    pub stored: u64,
+    /// Older than the newest in the file, which RRD cannot take: dropped.
+    pub late: u64,
+    /// At the time of the newest in the file: dropped, the first one counts.
+    pub repeated: u64,
+    /// Numbers with a fraction in a COUNTER or DERIVE: rounded.
+    pub rounded: u64,
+}
+
+/// An open series. Nothing is cached but the structure: every update is in the file when it returns, so the process
+/// may be killed at any time.
+#[derive(Debug)]
+pub struct SeriesFile {
+    spec: SeriesSpec,
+    definition: Definition,
+    /// For each column of the file, which field of the series fills it.
+    sources: Vec<Option<usize>>,
+    /// For each column, the newest sample as it was given; NaN is unknown.
+    newest: Vec<f64>,
+    identity: (u64, u64),
+}
+
+/// Rows for librrd, flat: `columns` datums for each time.
+#[derive(Default)]
+struct Rows {
+    times: Vec<i64>,
+    data: Vec<Datum>,
+}
+
+impl SeriesFile {
+    /// Opens the file of `spec`; creates it, ready for samples from `first` (seconds since 1970), when it is missing;
+    /// rebuilds it with its history when fields, interval or archives differ. A field that is no longer declared
+    /// keeps its history and gets unknown. Blocks on the disk.
+    ///
+    /// # Errors
+    /// `Invalid` when `spec` is; `System` or `Library` when the file can't be created, read or replaced.
+    pub fn open(spec: &SeriesSpec, first: i64) -> Result<Self, SeriesError> {
+        spec.validate().map_err(|text| SeriesError::invalid(&spec.path, text))?;
+        let definition = match Definition::read(&spec.path) {
+            Ok(definition) if definition.holds(spec) => definition,
+            Ok(definition) => rebuild(spec, &definition)?,
+            Err(SeriesError::Missing { .. }) => create_new(spec, first)?,
+            Err(error) => return Err(error),
+        };
+        let metadata = fs::metadata(&spec.path).map_err(SeriesError::system("read", &spec.path))?;
+        let fields: Vec<String> = spec.fields.iter().map(|field| field_name_in_file(&field.name)).collect();
+        let source = |column: &Column| fields.iter().position(|name| *name == column.name);
+        Ok(SeriesFile {
+            sources: definition.columns.iter().map(source).collect(),
+            newest: definition.columns.iter().map(|column| column.last.unwrap_or(f64::NAN)).collect(),
+            definition,
+            identity: (metadata.dev(), metadata.ino()),
+            spec: spec.clone(),
+        })
+    }
+
+    /// What it was opened with.
+    pub fn spec(&self) -> &SeriesSpec {
+        &self.spec
+    }
+
+    /// The newest sample's time, in seconds since 1970.
+    pub fn last_update(&self) -> i64 {
+        self.definition.last_update
+    }
+
+    /// Bytes before the first row: everything that an update changes besides rows.
+    pub fn header_bytes(&self) -> u64 {
+        self.definition.header_bytes
+    }
+
+    /// Whether the path still names the file that was opened.
+    pub fn is_current(&self) -> bool {
+        fs::metadata(&self.spec.path).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity)
+    }
+
+    /// Stores samples, oldest first; see [`SeriesFile::update`]. Blocks on the disk.
+    ///
+    /// # Errors
+    /// As [`SeriesFile::update`].
+    pub fn update_many(&mut self, samples: &[Sample]) -> Result<Stored, SeriesError> {
+        self.update(samples.iter().map(|sample| (sample.time, sample.values.as_slice())))
+    }
+
+    /// Stores samples in one librrd call for each 10,000. Late and repeated ones are counted, not errors; missing
+    /// values are unknown. Opens anew when the file was replaced or removed. Blocks on the disk.
+    ///
+    /// # Errors
+    /// `Library` or `System` when the file can't be written; samples before the failing one may be stored, so that
+    /// storing all of them again afterwards is right.
+    pub fn update<'a, I>(&mut self, samples: I) -> Result<Stored, SeriesError>
+    where
+        I: IntoIterator<Item = (i64, &'a [f64])>,
+    {
+        let mut samples = samples.into_iter().peekable();
+        if !self.is_current() {
+            let first = samples.peek().map_or(self.definition.last_update, |(time, _)| *time);
+            *self = Self::open(&self.spec, first)?;
+        }
+        let mut stored = Stored::default();
+        while samples.peek().is_some() {
+            let mut rows = Rows::default();
+            for (time, values) in samples.by_ref() {
+                self.plan(time, values, &mut rows, &mut stored);
+                if rows.times.len() >= ROWS_IN_CALL_MAX {
+                    break;
+                }
+            }
+            if let Err(error) = self.write(&rows) {
+                // What is in the file is not known any more: the next update reads it.
+                self.identity = (0, 0);
+                return Err(error);
+            }
+        }
+        Ok(stored)
+    }
+
+    fn write(&self, rows: &Rows) -> Result<(), SeriesError> {
+        if rows.times.is_empty() {
+            return Ok(());
+        }
+        let path = &self.spec.path;
+        let times = rows.times.iter().map(|time| BatchTime::Timestamp(time_stamp(*time)));
+        // Another writer of the same file may have been faster: its samples count.
+        let options = Options { skip_past_updates: true };
+        update_all(path, options, times.zip(rows.data.chunks(self.sources.len())))
+            .map_err(SeriesError::library("update", path))
+    }
+
+    /// Appends the rows for one sample, or counts why there are none.
+    fn plan(&mut self, time: i64, values: &[f64], rows: &mut Rows, stored: &mut Stored) {
+        let time = self.spec.floor(time);
+        let newest = self.definition.last_update;
+        if time == newest {
+            stored.repeated += 1;
+            return;
+        }
+        if time < newest || !(1..=TIME_MAX).contains(&time) {
+            stored.late += 1;
+            return;
+        }
+        let start = rows.data.len();
+        let mut has_reset = false;
+        for ((column, source), last) in self.definition.columns.iter().zip(&self.sources).zip(&self.newest) {
+            let value = value_of(source, values);
+            match column.kind {
+                Some(kind) => {
+                    has_reset |= kind == FieldType::Counter && is_reset(*last, value);
+                    let (datum, was_rounded) = datum(kind, value);
+                    stored.rounded += u64::from(was_rounded);
+                    rows.data.push(datum);
+                }
+                // Computed by librrd itself: it takes no value.
+                None => rows.data.push(Datum::Unspecified),
+            }
+        }
+        if has_reset {
+            self.hide_reset(time, start, values, rows);
+        }
+        for (newest, source) in self.newest.iter_mut().zip(&self.sources) {
+            *newest = value_of(source, values);
+        }
+        rows.times.push(time);
+        self.definition.last_update = time;
+        stored.stored += 1;
+    }
+
+    /// Makes the interval that ends at `time` unknown for the counters that were restarted in it, and only that one:
+    /// a row one second earlier in which they are unknown lets the next interval begin from the sample itself. At an
+    /// interval of 1 s there is no room for it, and two intervals are unknown.
+    fn hide_reset(&self, time: i64, start: usize, values: &[f64], rows: &mut Rows) {
+        let has_room = self.spec.step() > 1 && self.definition.last_update < time - 1;
+        let mut marker: Vec<Datum> = rows.data.get(start..).unwrap_or_default().to_vec();
+        let row = rows.data.get_mut(start..).unwrap_or_default();
+        let changes =
+            marker.iter_mut().zip(row).zip(&self.definition.columns).zip(self.newest.iter().zip(&self.sources));
+        for (((earlier, later), column), (last, source)) in changes {
+            match column.kind {
+                Some(FieldType::Counter) if is_reset(*last, value_of(source, values)) => {
+                    *if has_room { earlier } else { later } = Datum::Unspecified;
+                }
+                // Counted in the earlier row already.
+                Some(FieldType::Absolute) if has_room && *later != Datum::Unspecified => *later = Datum::Int(0),
+                _ => {}
+            }
+        }
+        if has_room {
+            rows.times.push(time - 1);
+            rows.data.splice(start..start, marker);
+        }
+    }
+}
+
+fn value_of(source: &Option<usize>, values: &[f64]) -> f64 {
+    source.and_then(|index| values.get(index)).copied().unwrap_or(f64::NAN)
+}
+
+/// A counter that went down without having been near 2^32 or 2^64 was restarted: librrd would add 2^32 and store a
+/// peak. The top and bottom quarter are believed to be an overflow.
+fn is_reset(last: f64, value: f64) -> bool {
+    let overflowed = |limit: f64| last < limit && last > 0.75 * limit && value < 0.25 * limit;
+    value < last && !overflowed(4_294_967_296.0) && !overflowed(18_446_744_073_709_551_616.0)
+}
+
+/// A number as librrd accepts it for that type, and whether it had to be rounded.
+fn datum(kind: FieldType, value: f64) -> (Datum, bool) {
+    if !value.is_finite() {
+        return (Datum::Unspecified, false);
+    }
+    match kind {
+        FieldType::Gauge | FieldType::Absolute | FieldType::DCounter | FieldType::DDerive => {
+            (Datum::Float(value), false)
+        }
+        FieldType::Counter if !(0.0..18_446_744_073_709_551_616.0).contains(&value) => (Datum::Unspecified, false),
+        // -0.0 would be written "-0", which a COUNTER refuses.
+        FieldType::Counter | FieldType::Derive => (Datum::Float(value.round() + 0.0), value.fract() != 0.0),
+    }
+}
+
+fn create_new(spec: &SeriesSpec, first: i64) -> Result<Definition, SeriesError> {
+    let path = &spec.path;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(SeriesError::system("create the folder", folder))?;
+    }
+    let archives = if spec.archives.is_empty() { &default_archives() } else { &spec.archives };
+    let start = spec.floor(first).saturating_sub(spec.step());
+    let sources = data_sources(spec, &[])?;
+    let archives = rows_kept(path, archives)?;
+    create::create(path, time_stamp(start), spec.interval, true, None, &[], &sources, &archives)
+        .map_err(SeriesError::library("create", path))?;
+    Definition::read(path)
+}
+
+/// Writes a new file with the new structure and the old one's history beside it, then renames it over the old one:
+/// at every moment one whole file is there.
+fn rebuild(spec: &SeriesSpec, old: &Definition) -> Result<Definition, SeriesError> {
+    let path = &spec.path;
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let _ = fs::remove_file(&new);
+    let archives = if spec.archives.is_empty() { &old.archives } else { &spec.archives };
+    let sources = data_sources(spec, &old.columns)?;
+    let archives = rows_kept(path, archives)?;
+    create::create(
+        &new,
+        time_stamp(old.last_update),
+        spec.interval,
+        false,
+        None,
+        &[path.as_path()],
+        &sources,
+        &archives,
+    )
+    .map_err(SeriesError::library("change the fields of", path))?;
+    let finish = || {
+        fs::set_permissions(&new, fs::metadata(path)?.permissions())?;
+        fs::File::open(&new)?.sync_all()?;
+        fs::rename(&new, path)
+    };
+    finish().map_err(SeriesError::system("replace", path))?;
+    Definition::read(path)
+}
+
+/// The series' fields, and behind them the file's fields that are no longer declared.
+fn data_sources(spec: &SeriesSpec, old: &[Column]) -> Result<Vec<DataSource>, SeriesError> {
+    let mut sources = Vec::new();
+    let mut names = Vec::new();
+    for field in &spec.fields {
+        let name = field_name_in_file(&field.name);
+        let heartbeat = field.heartbeat_seconds(spec.interval);
+        sources.push(data_source(spec, &FieldSpec { name: name.clone(), ..field.clone() }, heartbeat)?);
+        names.push(name);
+    }
+    for column in old.iter().filter(|column| !names.contains(&column.name)) {
+        let Some(kind) = column.kind else {
+            let text = format!("{} is computed by librrd and can't be kept; give the series another path", column.name);
+            return Err(SeriesError::invalid(&spec.path, text));
+        };
+        let field = FieldSpec { name: column.name.clone(), kind, heartbeat: None, min: column.min, max: column.max };
+        sources.push(data_source(spec, &field, column.heartbeat)?);
+    }
+    Ok(sources)
+}
+
+fn data_source(spec: &SeriesSpec, field: &FieldSpec, heartbeat: u64) -> Result<DataSource, SeriesError> {
+    let invalid = |text: &dyn std::fmt::Display| SeriesError::invalid(&spec.path, format!("{}: {text}", field.name));
+    let name = DataSourceName::new(field.name.as_str()).map_err(|error| invalid(&error))?;
+    let heartbeat = u32::try_from(heartbeat).map_err(|_| invalid(&"the heartbeat is too long"))?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "validated as whole, from 0 to 9e15")]
+    let whole = |limit: Option<f64>| limit.filter(|limit| *limit >= 0.0).map(|limit| limit as u64);
+    Ok(match field.kind {
+        FieldType::Gauge => DataSource::gauge(&name, heartbeat, field.min, field.max),
+        FieldType::DCounter => DataSource::dcounter(&name, heartbeat, field.min, field.max),
+        FieldType::DDerive => DataSource::dderive(&name, heartbeat, field.min, field.max),
+        FieldType::Counter => DataSource::counter(&name, heartbeat, whole(field.min), whole(field.max)),
+        FieldType::Derive => DataSource::derive(&name, heartbeat, whole(field.min), whole(field.max)),
+        FieldType::Absolute => DataSource::absolute(&name, heartbeat, whole(field.min), whole(field.max)),
+    })
+}
+
+fn rows_kept(path: &Path, archives: &[Archive]) -> Result<Vec<create::Archive>, SeriesError> {
+    let kept = |archive: &Archive| {
+        create::Archive::new(way(archive.consolidation), archive.unknown_max, archive.steps, archive.rows)
+            .map_err(|error| SeriesError::invalid(path, error.to_string()))
+    };
+    archives.iter().map(kept).collect()
+}

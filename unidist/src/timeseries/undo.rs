@@ -1,0 +1,245 @@
+//! Takes back what a killed process left half done.
+//!
+//! librrd updates a file in place, through a memory map. A process killed inside one sample can leave an archive's
+//! row pointer moved and the time of the last sample not: given the sample again, the whole history would stand one
+//! row too early. So before a batch touches a file, the file's header (everything an update changes besides rows)
+//! is noted in a journal in the file's folder, and forgotten when the file is done. Whoever opens a series in that
+//! folder next puts the noted headers back, and the samples, given again, write the same rows. The journal is for
+//! killed processes: it is not forced to the disk, as RRD files are not.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use super::error::SeriesError;
+use super::file::SeriesFile;
+
+const PREFIX: &str = ".procblock-series.";
+const SUFFIX: &str = ".undo";
+
+/// The most bytes of a header, and of a journal that is believed.
+const HEADER_BYTES_MAX: u64 = 16 << 20;
+const JOURNAL_BYTES_MAX: u64 = 1 << 30;
+
+/// The journals of the folders this process writes to. One owner writes at a time; blocks on the disk.
+#[derive(Debug, Default)]
+pub struct Undo {
+    folders: HashMap<PathBuf, Option<Journal>>,
+}
+
+#[derive(Debug)]
+struct Journal {
+    file: File,
+    path: PathBuf,
+    length: u64,
+}
+
+/// A noted header; drop it only after the file's update has returned.
+#[derive(Debug)]
+#[must_use = "the update must be marked as done"]
+pub struct Noted {
+    folder: PathBuf,
+    mark: u64,
+}
+
+const PENDING: u8 = b'P';
+const DONE: u8 = b'D';
+
+impl Undo {
+    /// No folder yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes ready for series in the folder of `path`: puts back what a killed process left there, the first time it
+    /// is called for a folder. Call it before [`SeriesFile::open`]. A folder that does not exist has nothing to undo.
+    ///
+    /// Returns how many files were put back.
+    ///
+    /// # Errors
+    /// `System` when the folder or a journal can't be read.
+    pub fn enter(&mut self, path: &Path) -> Result<usize, SeriesError> {
+        let folder = folder_of(path);
+        if self.folders.contains_key(&folder) || !folder.is_dir() {
+            return Ok(0);
+        }
+        let entries = fs::read_dir(&folder).map_err(SeriesError::system("read", &folder))?;
+        let mut restored = 0;
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let is_journal = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+            if is_journal {
+                restored += recover(&entry.path(), &folder).map_err(SeriesError::system("read", &entry.path()))?;
+            }
+        }
+        self.folders.insert(folder, None);
+        Ok(restored)
+    }
+
+    /// Notes the header of an open series before it is updated. On a full disk or a folder that can't be written
+    /// there is no note, and the update goes on without one.
+    pub fn note(&mut self, series: &SeriesFile) -> Option<Noted> {
+        let path = &series.spec().path;
+        let length = series.header_bytes();
+        if length == 0 || length > HEADER_BYTES_MAX {
+            return None;
+        }
+        let folder = folder_of(path);
+        let journal = self.journal(&folder)?;
+        let mut header = vec![0; usize::try_from(length).ok()?];
+        let file = File::open(path).ok()?;
+        file.read_exact_at(&mut header, 0).ok()?;
+        let name = path.file_name()?.as_encoded_bytes();
+        let entry = encode(name, file.metadata().ok()?.ino(), &header)?;
+        let mark = journal.length;
+        if journal.file.write_all_at(&entry, mark).is_err() {
+            let _ = journal.file.set_len(mark);
+            return None;
+        }
+        journal.length += entry.len() as u64;
+        Some(Noted { folder, mark })
+    }
+
+    /// The update of a noted series has returned: nothing is to be put back.
+    pub fn done(&mut self, noted: Noted) {
+        if let Some(Some(journal)) = self.folders.get_mut(&noted.folder) {
+            let _ = journal.file.write_all_at(&[DONE], noted.mark);
+        }
+    }
+
+    /// Forgets every note, after a batch.
+    pub fn clear(&mut self) {
+        for journal in self.folders.values_mut().flatten() {
+            if journal.length > 0 && journal.file.set_len(0).is_ok() {
+                journal.length = 0;
+            }
+        }
+    }
+
+    fn journal(&mut self, folder: &Path) -> Option<&mut Journal> {
+        let slot = self.folders.entry(folder.to_owned()).or_default();
+        if slot.as_ref().is_some_and(|journal| !journal.path.exists()) {
+            *slot = None;
+        }
+        if slot.is_none() {
+            let path = folder.join(format!("{PREFIX}{}{SUFFIX}", std::process::id()));
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).ok()?;
+            file.try_lock().ok()?;
+            let _ = file.set_len(0);
+            *slot = Some(Journal { file, path, length: 0 });
+        }
+        slot.as_mut()
+    }
+}
+
+impl Drop for Undo {
+    /// Removes the journals: what they noted is done.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        for journal in self.folders.values().flatten() {
+            let _ = fs::remove_file(&journal.path);
+        }
+    }
+}
+
+/// Puts back the pending headers of one journal, unless its owner lives, and removes it.
+fn recover(journal: &Path, folder: &Path) -> std::io::Result<usize> {
+    let file = match OpenOptions::new().read(true).write(true).open(journal) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        opened => opened?,
+    };
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(0),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    let mut bytes = Vec::new();
+    (&file).seek(SeekFrom::Start(0))?;
+    (&file).take(JOURNAL_BYTES_MAX).read_to_end(&mut bytes)?;
+    let mut rest = bytes.as_slice();
+    let mut restored = 0;
+    while let Some((entry, after)) = decode(rest) {
+        rest = after;
+        if entry.is_pending && put_back(&entry, folder).is_ok_and(|was_put| was_put) {
+            restored += 1;
+        }
+    }
+    fs::remove_file(journal)?;
+    Ok(restored)
+}
+
+struct Entry<'a> {
+    is_pending: bool,
+    name: &'a [u8],
+    inode: u64,
+    header: &'a [u8],
+}
+
+fn put_back(entry: &Entry<'_>, folder: &Path) -> std::io::Result<bool> {
+    let Ok(name) = std::str::from_utf8(entry.name) else { return Ok(false) };
+    if name.is_empty() || name.contains('/') {
+        return Ok(false);
+    }
+    let mut file = OpenOptions::new().write(true).open(folder.join(name))?;
+    let metadata = file.metadata()?;
+    // Another file of that name since then is whole.
+    if metadata.ino() != entry.inode || metadata.len() < entry.header.len() as u64 {
+        return Ok(false);
+    }
+    file.write_all(entry.header)?;
+    Ok(true)
+}
+
+/// State (1 byte), length of the name (2), of the header (4), inode (8), checksum (8), name, header.
+const FIXED: usize = 23;
+
+fn encode(name: &[u8], inode: u64, header: &[u8]) -> Option<Vec<u8>> {
+    let mut entry = Vec::with_capacity(FIXED + name.len() + header.len());
+    entry.push(PENDING);
+    entry.extend(u16::try_from(name.len()).ok()?.to_le_bytes());
+    entry.extend(u32::try_from(header.len()).ok()?.to_le_bytes());
+    entry.extend(inode.to_le_bytes());
+    entry.extend(checksum(name, header).to_le_bytes());
+    entry.extend(name);
+    entry.extend(header);
+    Some(entry)
+}
+
+/// The first entry and what follows it; none where the journal is torn.
+fn decode(bytes: &[u8]) -> Option<(Entry<'_>, &[u8])> {
+    let (fixed, rest) = bytes.split_at_checked(FIXED)?;
+    let name_length = u16::from_le_bytes(fixed.get(1..3)?.try_into().ok()?);
+    let header_length = u32::from_le_bytes(fixed.get(3..7)?.try_into().ok()?);
+    let inode = u64::from_le_bytes(fixed.get(7..15)?.try_into().ok()?);
+    let sum = u64::from_le_bytes(fixed.get(15..23)?.try_into().ok()?);
+    let (name, rest) = rest.split_at_checked(usize::from(name_length))?;
+    let (header, rest) = rest.split_at_checked(usize::try_from(header_length).ok()?)?;
+    let is_pending = fixed.first() == Some(&PENDING);
+    (checksum(name, header) == sum).then_some((Entry { is_pending, name, inode, header }, rest))
+}
+
+/// A quick sum over eight bytes at a time: it only tells a torn entry from a whole one.
+fn checksum(name: &[u8], header: &[u8]) -> u64 {
+    let mix = |sum: u64, word: u64| (sum.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    let mut sum = 0x9e37_79b9_7f4a_7c15;
+    for bytes in [name, header] {
+        let chunks = bytes.chunks(8);
+        sum = chunks.fold(mix(sum, bytes.len() as u64), |sum, chunk| {
+            let mut word = [0; 8];
+            word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
+            mix(sum, u64::from_le_bytes(word))
+        });
+    }
+    sum
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
