@@ -1,6 +1,167 @@
 //! unidist: locks, counters, queues, state and logs that programs share.
+//!
+//! A store is opened by URL and passed along; there are no globals. `memory:` keeps everything in this process. Every
+//! function that waits takes a time limit and a [`Stop`], and has a twin for tasks (`…_async`) that needs no particular
+//! runtime. [`call()`] reaches every function by name with JSON arguments, for scripts, shells and sockets.
+//!
+//! ```
+//! use unidist::{AcquireOptions, Stop, Unidist};
+//! let shared = Unidist::open("memory:")?;
+//! let guard = shared.sharedlock().acquire("__report", &AcquireOptions::default(), &Stop::new())?;
+//! shared.sharedcounter().increment("reports", 1)?;
+//! drop(guard);
+//! # Ok::<(), unidist::Error>(())
+//! ```
+#![deny(missing_docs)]
 
+pub mod call;
+mod clock;
+mod engine;
+mod error;
+mod limits;
+mod messagequeue;
+mod name;
+mod sharedcounter;
+mod sharedlock;
+mod sharedlog;
+mod sharedstate;
 mod stop;
+mod timer;
 pub mod timeseries;
+mod url;
+mod wait;
+mod watch;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use engine::Engine;
+use engine::memory::{MemoryEngine, default_folder};
+use url::EngineUrl;
+
+pub use call::call;
+pub use clock::{Alarms, Clock, SystemClock, VirtualClock};
+pub use error::Error;
+pub use limits::{Limits, VALUE_DEPTH_MAX};
+pub use messagequeue::{
+    AddOptions, Added, Claim, DEAD_SUFFIX, Failure, Message, MessageId, MessageQueue, QueueOptions, QueueStatus,
+    REASON_BYTES_MAX, WhenFull,
+};
+pub use name::NAME_BYTES_MAX;
+pub use sharedcounter::SharedCounter;
+pub use sharedlock::{AcquireOptions, LockGuard, LockInfo, Owner, PERMITS_MAX, SharedLock};
+pub use sharedlog::{LogEntry, LogFollower, LogOptions, LogPage, LogStatus, SharedLog};
+pub use sharedstate::{Bucket, Compared, SEARCH_DEPTH_MAX, Search, SetOptions, SharedState, StateEntry};
 pub use stop::Stop;
+pub use watch::{Change, StateEvent, WatchFilter, Watcher};
+
+/// An open store. A clone is the same store; the last one dropped closes it.
+#[derive(Clone)]
+pub struct Unidist {
+    engine: Arc<dyn Engine>,
+}
+
+impl Unidist {
+    /// Opens the store at `url`: `memory:`.
+    ///
+    /// # Errors
+    /// `Url` for anything else.
+    pub fn open(url: &str) -> Result<Self, Error> {
+        Self::builder().open(url)
+    }
+
+    /// Options to open a store with.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Locks and semaphores.
+    pub fn sharedlock(&self) -> SharedLock<'_> {
+        SharedLock { engine: &self.engine }
+    }
+
+    /// Counters.
+    pub fn sharedcounter(&self) -> SharedCounter<'_> {
+        SharedCounter { engine: &*self.engine }
+    }
+
+    /// Keys with values, in buckets.
+    pub fn sharedstate(&self) -> SharedState<'_> {
+        SharedState { engine: &self.engine }
+    }
+
+    /// Queues of messages.
+    pub fn messagequeue(&self) -> MessageQueue<'_> {
+        MessageQueue { engine: &self.engine }
+    }
+
+    /// Logs.
+    pub fn sharedlog(&self) -> SharedLog<'_> {
+        SharedLog { engine: &self.engine }
+    }
+}
+
+impl std::fmt::Debug for Unidist {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Unidist")
+    }
+}
+
+/// How the locks of a `memory:` store exclude other processes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum HostLocks {
+    /// Through the user's runtime folder: `/run/procblock/locks` for root, else `$XDG_RUNTIME_DIR/procblock/locks`,
+    /// else a folder of this user in `/run/user` or in the one for temporary files.
+    #[default]
+    RuntimeFolder,
+    /// Through this folder, which is created for this user alone.
+    Folder(PathBuf),
+    /// Not at all: locks are this store's own.
+    Off,
+}
+
+/// Options of a store.
+#[derive(Default)]
+pub struct Builder {
+    clock: Option<Arc<dyn Clock>>,
+    limits: Limits,
+    host_locks: HostLocks,
+}
+
+impl Builder {
+    /// The source of time. Default: the machine's monotonic clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// The store's bounds. Default: `Limits::default()`.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How locks exclude other processes. Default: through the runtime folder.
+    #[must_use]
+    pub fn host_locks(mut self, host_locks: HostLocks) -> Self {
+        self.host_locks = host_locks;
+        self
+    }
+
+    /// Opens the store at `url`: `memory:`. Starts no thread and touches no file.
+    ///
+    /// # Errors
+    /// `Url` for anything else.
+    pub fn open(self, url: &str) -> Result<Unidist, Error> {
+        let EngineUrl::Memory = url::parse(url)?;
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let lock_folder = match self.host_locks {
+            HostLocks::RuntimeFolder => Some(default_folder()),
+            HostLocks::Folder(path) => Some(path),
+            HostLocks::Off => None,
+        };
+        Ok(Unidist { engine: Arc::new(MemoryEngine::new(clock, self.limits, lock_folder)) })
+    }
+}

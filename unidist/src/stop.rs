@@ -56,6 +56,11 @@ impl Stop {
         }
     }
 
+    /// Notified when a stop is requested; ask `is_requested` after it was made.
+    pub(crate) fn listen(&self) -> event_listener::EventListener {
+        self.inner.event.listen()
+    }
+
     /// Completes when a stop is requested.
     pub async fn requested(&self) {
         while !self.is_requested() {

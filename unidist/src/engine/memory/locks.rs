@@ -1,0 +1,492 @@
+//! Locks in memory: a line of owners per name, under its shard's lock.
+//!
+//! A lock that is shared on the host keeps its file's flock in the holder's seat; both change together, under the same
+//! shard lock, so the few system calls on lock files are made there. Locks of this process alone (`__NAME`) are in
+//! another map, which never meets a file. Expiry and the tries for another process's lock run on the timer thread.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::host_folder::{HostFile, HostFolder, Note};
+use super::shards::{Shard, Shards};
+use crate::engine::{Grant, HolderKey, LockAnswer, LockTicket, Locks};
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::name;
+use crate::sharedlock::{LockInfo, LockRequest, Owner};
+use crate::timer::{TimerId, Timers};
+use crate::wait::Ticket;
+
+/// Free locks that a shard remembers, to be taken again without allocating.
+const IDLE_MAX: usize = 64;
+const POLL_FIRST: Duration = Duration::from_millis(1);
+const POLL_LAST: Duration = Duration::from_millis(20);
+/// How long this process hands a host-wide lock to its own waiters before it lets others try.
+const HOST_TURN: Duration = Duration::from_secs(1);
+/// Longer than `POLL_LAST`, so that every process that waits tries once meanwhile.
+const HOST_PAUSE: Duration = Duration::from_millis(25);
+
+pub(super) struct MemoryLocks {
+    private: Shards<Record>,
+    shared: Shards<Record>,
+    /// What the owners hold that are named or use ranks. Locked after a lock's shard, never before.
+    owners: Shards<Vec<Held>>,
+    fences: AtomicU64,
+    timers: Arc<Timers>,
+    host: Option<HostFolder>,
+    waiters_max: usize,
+    me: Weak<MemoryLocks>,
+}
+
+struct Record {
+    name: Arc<str>,
+    permits: u32,
+    holders: Vec<Holder>,
+    waiters: VecDeque<Waiter>,
+    /// The pause after the next try for another process's lock; none when no try is planned.
+    poll: Option<Duration>,
+}
+
+struct Holder {
+    owner: Owner,
+    fence: u64,
+    since: Duration,
+    lease: Option<TimerId>,
+    is_indexed: bool,
+    file: Option<HostFile>,
+}
+
+struct Waiter {
+    owner: Owner,
+    lease: Option<Duration>,
+    rank: Option<u32>,
+    ticket: Arc<LockTicket>,
+}
+
+struct Held {
+    name: Arc<str>,
+    fence: u64,
+    rank: Option<u32>,
+}
+
+impl Record {
+    fn new(name: Arc<str>) -> Self {
+        Record { name, permits: 1, holders: Vec::with_capacity(1), waiters: VecDeque::new(), poll: None }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.holders.is_empty() && self.waiters.is_empty()
+    }
+
+    fn has_room(&self) -> bool {
+        self.holders.len() < self.permits as usize
+    }
+}
+
+impl MemoryLocks {
+    pub(super) fn new(timers: Arc<Timers>, host: Option<HostFolder>, limits: &Limits) -> Arc<Self> {
+        Arc::new_cyclic(|me| MemoryLocks {
+            private: Shards::new("locks", limits.names_max),
+            shared: Shards::new("locks", limits.names_max),
+            owners: Shards::new("owners of locks", limits.names_max),
+            fences: AtomicU64::new(0),
+            timers,
+            host,
+            waiters_max: limits.waiters_max,
+            me: me.clone(),
+        })
+    }
+
+    fn shards(&self, name: &str) -> &Shards<Record> {
+        if self.host_of(name).is_some() { &self.shared } else { &self.private }
+    }
+
+    fn host_of(&self, name: &str) -> Option<&HostFolder> {
+        self.host.as_ref().filter(|_| !name::is_private(name))
+    }
+
+    /// Runs `act` on the lock's record, if it has one, after what is due; then forgets the record if it is idle.
+    fn with<T>(&self, name: &str, act: impl FnOnce(&mut Record) -> T) -> Option<T> {
+        let shards = self.shards(name);
+        let mut shard = shards.lock(name);
+        let record = shard.get_mut(name)?;
+        self.expire_due(record);
+        let result = act(record);
+        tidy(shards, &mut shard, name);
+        Some(result)
+    }
+
+    /// Takes the permit on the host, where one is needed. The outer none: another process has it.
+    fn take_file(&self, record: &Record, now: Duration) -> Result<Option<Option<HostFile>>, Error> {
+        let Some(host) = self.host_of(&record.name) else { return Ok(Some(None)) };
+        Ok(host.try_take(&record.name, record.permits, now)?.map(Some))
+    }
+
+    /// Seats an owner; there is room and `file` is had.
+    fn seat(&self, record: &mut Record, seat: Seat, file: Option<HostFile>, now: Duration) -> Result<Grant, Error> {
+        let fence = match (&file, self.host_of(&record.name)) {
+            (Some(_), Some(host)) => host.next_fence()?,
+            _ => self.fences.fetch_add(1, Ordering::Relaxed) + 1,
+        };
+        if let Some(file) = &file {
+            let (owner, process) = (seat.owner.to_string(), std::process::id());
+            let since = self.timers.unix_time();
+            file.write_note(&Note { name: record.name.as_ref().to_owned(), owner, process, fence, since });
+        }
+        let is_indexed = seat.owner.is_named() || seat.rank.is_some();
+        if is_indexed {
+            let key = seat.owner.key();
+            let mut shard = self.owners.lock(&*key);
+            let held = self.owners.get_or_insert(&mut shard, &key, Vec::new)?;
+            held.push(Held { name: record.name.clone(), fence, rank: seat.rank });
+        }
+        let lease = self.start_lease(&record.name, seat.lease, now);
+        record.holders.push(Holder { owner: seat.owner, fence, since: now, lease, is_indexed, file });
+        Ok(Grant { name: record.name.clone(), fence })
+    }
+
+    fn start_lease(&self, name: &Arc<str>, lease: Option<Duration>, now: Duration) -> Option<TimerId> {
+        let due = now.checked_add(lease?)?;
+        let (me, name) = (self.me.clone(), name.clone());
+        Some(self.timers.at(due, move || {
+            if let Some(me) = me.upgrade() {
+                me.with(&name, |_| ());
+            }
+        }))
+    }
+
+    /// Takes a holder out of its seat; the file, if any, is the caller's to hand on or drop.
+    fn unseat(&self, record: &mut Record, index: usize) -> Option<HostFile> {
+        let holder = record.holders.remove(index);
+        if let Some(timer) = holder.lease {
+            self.timers.cancel(timer);
+        }
+        if holder.is_indexed {
+            let key = holder.owner.key();
+            let mut shard = self.owners.lock(&*key);
+            let is_empty = shard.get_mut(&*key).is_some_and(|held| {
+                held.retain(|held| held.fence != holder.fence || held.name != record.name);
+                held.is_empty()
+            });
+            if is_empty {
+                self.owners.remove(&mut shard, &key);
+            }
+        }
+        holder.file
+    }
+
+    fn expire_due(&self, record: &mut Record) {
+        if record.holders.iter().all(|holder| holder.lease.is_none()) {
+            return;
+        }
+        let now = self.timers.now();
+        while let Some(index) = record.holders.iter().position(|holder| holder.lease.is_some_and(|id| id.due() <= now))
+        {
+            let file = self.unseat(record, index);
+            self.hand_over(record, file, now);
+        }
+    }
+
+    /// Seats those who wait while there is room. `file` is a permit on the host that just became free.
+    fn hand_over(&self, record: &mut Record, file: Option<HostFile>, now: Duration) {
+        let mut freed = file;
+        while record.has_room() {
+            let Some(waiter) = record.waiters.pop_front() else { return };
+            if freed.as_ref().is_some_and(|file| now.saturating_sub(file.taken) > HOST_TURN) {
+                record.waiters.push_front(waiter);
+                drop(freed.take());
+                return self.plan_try(record, HOST_PAUSE, now);
+            }
+            let file = match freed.take().map_or_else(|| self.take_file(record, now), |file| Ok(Some(Some(file)))) {
+                Ok(Some(file)) => file,
+                Ok(None) => {
+                    record.waiters.push_front(waiter);
+                    return self.plan_try(record, POLL_FIRST, now);
+                }
+                Err(error) => {
+                    let _ = waiter.ticket.give(Err(error));
+                    continue;
+                }
+            };
+            let seat = Seat { owner: waiter.owner, lease: waiter.lease, rank: waiter.rank };
+            let granted = self.seat(record, seat, file, now);
+            let fence = granted.as_ref().map(|grant| grant.fence).ok();
+            if waiter.ticket.give(granted).is_err() {
+                let index = record.holders.iter().position(|holder| Some(holder.fence) == fence);
+                freed = index.and_then(|index| self.unseat(record, index));
+            }
+        }
+    }
+
+    /// Tries for another process's lock after a pause that doubles each time.
+    fn plan_try(&self, record: &mut Record, first: Duration, now: Duration) {
+        if record.poll.is_some() {
+            return;
+        }
+        record.poll = Some(first);
+        self.start_try(&record.name, now.saturating_add(first));
+    }
+
+    fn start_try(&self, name: &Arc<str>, due: Duration) {
+        let (me, name) = (self.me.clone(), name.clone());
+        self.timers.at(due, move || {
+            if let Some(me) = me.upgrade() {
+                me.with(&name, |record| me.try_again(record));
+            }
+        });
+    }
+
+    fn try_again(&self, record: &mut Record) {
+        let Some(pause) = record.poll else { return };
+        let now = self.timers.now();
+        let held_before = record.holders.len();
+        // While it is set, a lock that is still busy plans no second try.
+        self.hand_over(record, None, now);
+        record.poll = None;
+        if !record.waiters.is_empty() && record.has_room() {
+            let next = if record.holders.len() > held_before { POLL_FIRST } else { (pause * 2).min(POLL_LAST) };
+            self.plan_try(record, next, now);
+        }
+    }
+
+    fn check_rank(&self, request: &LockRequest<'_>) -> Result<(), Error> {
+        let Some(rank) = request.rank else { return Ok(()) };
+        let key = request.owner.key();
+        let shard = self.owners.lock(&*key);
+        let held = shard.get(&*key).into_iter().flatten().filter_map(|held| Some((held.rank?, held)));
+        match held.max_by_key(|(rank, _)| *rank) {
+            Some((held_rank, held)) if held_rank >= rank && *held.name != *request.name => Err(Error::LockOrder {
+                name: request.name.to_owned(),
+                rank,
+                held: held.name.as_ref().to_owned(),
+                held_rank,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn answer(&self, record: &mut Record, request: &LockRequest<'_>) -> Result<LockAnswer, Error> {
+        self.expire_due(record);
+        self.check_request(record, request)?;
+        let now = self.timers.now();
+        if record.has_room() && record.waiters.is_empty() {
+            if let Some(file) = self.take_file(record, now)? {
+                let seat = Seat { owner: request.owner.clone(), lease: request.lease, rank: request.rank };
+                return self.seat(record, seat, file, now).map(LockAnswer::Granted);
+            }
+            if request.may_wait {
+                self.plan_try(record, POLL_FIRST, now);
+            }
+        }
+        if !request.may_wait {
+            return Err(self.busy(record));
+        }
+        if record.waiters.len() >= self.waiters_max {
+            return Err(Error::TooMany { what: "waiters for one lock", max: self.waiters_max });
+        }
+        let ticket = Ticket::new();
+        let (owner, lease, rank) = (request.owner.clone(), request.lease, request.rank);
+        record.waiters.push_back(Waiter { owner, lease, rank, ticket: ticket.clone() });
+        Ok(LockAnswer::Waiting(ticket))
+    }
+
+    fn check_request(&self, record: &mut Record, request: &LockRequest<'_>) -> Result<(), Error> {
+        if record.is_idle() {
+            record.permits = request.permits;
+        } else if record.permits != request.permits {
+            let (now, asked) = (record.permits, request.permits);
+            let reason = format!("it is in use with {now} permits, asked for with {asked}: they must be the same");
+            return Err(Error::LockOption { name: request.name.to_owned(), reason });
+        }
+        if record.holders.iter().any(|holder| holder.owner == request.owner) {
+            return Err(Error::Reentrant { name: request.name.to_owned(), owner: request.owner.to_string() });
+        }
+        Ok(())
+    }
+
+    fn busy(&self, record: &Record) -> Error {
+        let holder = self.infos(record).into_iter().chain(self.foreign(&record.name)).next();
+        let holder = match holder {
+            Some(holder) => holder.to_string(),
+            None if record.waiters.is_empty() => "another until a moment ago".to_owned(),
+            None => format!("another until a moment ago; {} wait for it", record.waiters.len()),
+        };
+        Error::Busy { name: record.name.as_ref().to_owned(), holder }
+    }
+
+    fn infos(&self, record: &Record) -> Vec<LockInfo> {
+        let now = self.timers.now();
+        let info = |holder: &Holder| LockInfo {
+            name: record.name.as_ref().to_owned(),
+            owner: holder.owner.to_string(),
+            fence: holder.fence,
+            age: now.saturating_sub(holder.since),
+            remaining: holder.lease.map(|id| id.due().saturating_sub(now)),
+            process: std::process::id(),
+            waiting: record.waiters.len(),
+        };
+        record.holders.iter().map(info).collect()
+    }
+
+    /// Who holds it in other processes, or in other stores of this one.
+    fn foreign(&self, name: &str) -> Vec<LockInfo> {
+        let notes = self.host_of(name).map(|host| host.holders(name)).unwrap_or_default();
+        notes.into_iter().map(|note| self.info_of(note)).collect()
+    }
+
+    fn info_of(&self, note: Note) -> LockInfo {
+        let age = self.timers.unix_time().saturating_sub(note.since);
+        let Note { name, owner, process, fence, .. } = note;
+        LockInfo { name, owner, fence, age, remaining: None, process, waiting: 0 }
+    }
+
+    fn not_held(&self, name: &str, holder: HolderKey<'_>, infos: Vec<LockInfo>) -> Error {
+        match infos.into_iter().chain(self.foreign(name)).next() {
+            None => Error::NoSuchLock { name: name.to_owned() },
+            Some(info) => {
+                let owner = match holder {
+                    HolderKey::Fence(fence) => format!("the acquisition of fence {fence}, which is over"),
+                    HolderKey::Owner(owner) => owner.to_string(),
+                };
+                Error::NotHolder { name: name.to_owned(), owner, holder: info.to_string() }
+            }
+        }
+    }
+}
+
+struct Seat {
+    owner: Owner,
+    lease: Option<Duration>,
+    rank: Option<u32>,
+}
+
+fn find(record: &Record, key: HolderKey<'_>) -> Option<usize> {
+    record.holders.iter().position(|holder| match key {
+        HolderKey::Fence(fence) => holder.fence == fence,
+        HolderKey::Owner(owner) => holder.owner == *owner,
+    })
+}
+
+fn tidy(shards: &Shards<Record>, shard: &mut Shard<Record>, name: &str) {
+    if shard.len() > IDLE_MAX && shard.get(name).is_some_and(Record::is_idle) {
+        shards.remove(shard, name);
+    }
+}
+
+impl Locks for MemoryLocks {
+    fn request(&self, request: &LockRequest<'_>) -> Result<LockAnswer, Error> {
+        self.check_rank(request)?;
+        let shards = self.shards(request.name);
+        let mut shard = shards.lock(request.name);
+        if let Some(record) = shard.get_mut(request.name) {
+            return self.answer(record, request);
+        }
+        let name: Arc<str> = Arc::from(request.name);
+        let record = shards.get_or_insert(&mut shard, request.name, || Record::new(name))?;
+        let answer = self.answer(record, request);
+        tidy(shards, &mut shard, request.name);
+        answer
+    }
+
+    fn cancel(&self, name: &str, ticket: &Arc<LockTicket>) -> Option<Result<Grant, Error>> {
+        let leave = |record: &mut Record| {
+            record.waiters.retain(|waiter| !Arc::ptr_eq(&waiter.ticket, ticket));
+        };
+        self.with(name, leave);
+        ticket.close()
+    }
+
+    fn release(&self, name: &str, holder: HolderKey<'_>) -> Result<(), Error> {
+        let released = self.with(name, |record| {
+            let Some(index) = find(record, holder) else { return Err(self.infos(record)) };
+            let file = self.unseat(record, index);
+            if !record.waiters.is_empty() {
+                self.hand_over(record, file, self.timers.now());
+            }
+            Ok(())
+        });
+        match released {
+            Some(Ok(())) => Ok(()),
+            Some(Err(infos)) => Err(self.not_held(name, holder, infos)),
+            None => Err(self.not_held(name, holder, Vec::new())),
+        }
+    }
+
+    fn release_all(&self, owner: &Owner) -> Result<usize, Error> {
+        let key = owner.key();
+        let held: Vec<(Arc<str>, u64)> = {
+            let shard = self.owners.lock(&*key);
+            shard.get(&*key).into_iter().flatten().map(|held| (held.name.clone(), held.fence)).collect()
+        };
+        Ok(held.iter().filter(|(name, fence)| self.release(name, HolderKey::Fence(*fence)).is_ok()).count())
+    }
+
+    fn force_release(&self, name: &str) -> Result<Vec<LockInfo>, Error> {
+        let released = self.with(name, |record| {
+            let infos = self.infos(record);
+            // As many as hold it now, the longest first; those who get it meanwhile keep it.
+            for info in &infos {
+                let Some(index) = find(record, HolderKey::Fence(info.fence)) else { continue };
+                let file = self.unseat(record, index);
+                self.hand_over(record, file, self.timers.now());
+            }
+            infos
+        });
+        match released {
+            Some(infos) if !infos.is_empty() => Ok(infos),
+            _ => match self.foreign(name).into_iter().next() {
+                Some(info) => {
+                    let owner = format!("process {}; ending process {} frees it", std::process::id(), info.process);
+                    Err(Error::NotHolder { name: name.to_owned(), owner, holder: info.to_string() })
+                }
+                None => Err(Error::NoSuchLock { name: name.to_owned() }),
+            },
+        }
+    }
+
+    fn renew(&self, name: &str, holder: HolderKey<'_>, lease: Option<Duration>) -> Result<(), Error> {
+        let renewed = self.with(name, |record| {
+            let Some(index) = find(record, holder) else { return Err(self.infos(record)) };
+            let timer = self.start_lease(&record.name, lease, self.timers.now());
+            let old = record.holders.get_mut(index).and_then(|holder| std::mem::replace(&mut holder.lease, timer));
+            if let Some(old) = old {
+                self.timers.cancel(old);
+            }
+            Ok(())
+        });
+        match renewed {
+            Some(Ok(())) => Ok(()),
+            Some(Err(infos)) => Err(self.not_held(name, holder, infos)),
+            None => Err(self.not_held(name, holder, Vec::new())),
+        }
+    }
+
+    fn holders(&self, name: &str) -> Result<Vec<LockInfo>, Error> {
+        let ours = self.with(name, |record| self.infos(record)).unwrap_or_default();
+        let known: Vec<u64> = ours.iter().map(|info| info.fence).collect();
+        let foreign = self.foreign(name).into_iter().filter(|info| !known.contains(&info.fence));
+        Ok(ours.into_iter().chain(foreign).collect())
+    }
+
+    fn waiting(&self, name: &str) -> Result<usize, Error> {
+        Ok(self.with(name, |record| record.waiters.len()).unwrap_or(0))
+    }
+
+    fn all(&self) -> Result<Vec<LockInfo>, Error> {
+        let mut all = Vec::new();
+        for mut shard in self.private.each().chain(self.shared.each()) {
+            for record in shard.values_mut() {
+                self.expire_due(record);
+                all.extend(self.infos(record));
+            }
+        }
+        let known: std::collections::HashSet<(String, u64)> =
+            all.iter().map(|info| (info.name.clone(), info.fence)).collect();
+        let notes = self.host.as_ref().map(HostFolder::all).unwrap_or_default();
+        let foreign = notes.into_iter().map(|note| self.info_of(note));
+        all.extend(foreign.filter(|info| !known.contains(&(info.name.clone(), info.fence))));
+        Ok(all)
+    }
+}

@@ -1,0 +1,86 @@
+//! `memory:`: everything inside this process, in sharded maps; locks also on the host, through files.
+//!
+//! Nothing survives the process. The parts do not know each other; they share the timers and the limits.
+
+mod counters;
+mod file_name;
+mod host_folder;
+mod locks;
+mod logs;
+mod queue;
+mod queues;
+mod shards;
+mod state;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use self::counters::MemoryCounters;
+use self::host_folder::HostFolder;
+use self::locks::MemoryLocks;
+use self::logs::MemoryLogs;
+use self::queues::MemoryQueues;
+use self::state::MemoryState;
+use super::{Counters, Engine, Locks, Logs, Queues, State};
+use crate::clock::Clock;
+use crate::limits::Limits;
+use crate::timer::Timers;
+
+pub(crate) use self::host_folder::default_folder;
+
+/// The store.
+pub(crate) struct MemoryEngine {
+    timers: Arc<Timers>,
+    limits: Limits,
+    counters: MemoryCounters,
+    locks: Arc<MemoryLocks>,
+    state: Arc<MemoryState>,
+    queues: Arc<MemoryQueues>,
+    logs: MemoryLogs,
+}
+
+impl MemoryEngine {
+    /// Empty; `lock_folder` is where locks are shared on the host, none: not at all.
+    pub(crate) fn new(clock: Arc<dyn Clock>, limits: Limits, lock_folder: Option<PathBuf>) -> Self {
+        let timers = Arc::new(Timers::new(clock));
+        MemoryEngine {
+            counters: MemoryCounters::new(limits.names_max),
+            locks: MemoryLocks::new(timers.clone(), lock_folder.map(HostFolder::new), &limits),
+            state: MemoryState::new(timers.clone(), &limits),
+            queues: MemoryQueues::new(timers.clone(), &limits),
+            logs: MemoryLogs::new(timers.clone(), &limits),
+            timers,
+            limits,
+        }
+    }
+}
+
+impl Engine for MemoryEngine {
+    fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn counters(&self) -> &dyn Counters {
+        &self.counters
+    }
+
+    fn locks(&self) -> &dyn Locks {
+        &*self.locks
+    }
+
+    fn state(&self) -> &dyn State {
+        &*self.state
+    }
+
+    fn queues(&self) -> &dyn Queues {
+        &*self.queues
+    }
+
+    fn logs(&self) -> &dyn Logs {
+        &self.logs
+    }
+}

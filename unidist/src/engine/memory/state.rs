@@ -1,0 +1,324 @@
+//! State in memory: keys in shards, by the hash of bucket and key, with the newest changes of each shard kept.
+//!
+//! A revision is drawn while the key's shard is locked. While anybody watches, it is drawn under the watchers' lock
+//! too, so that each watcher gets changes in the order of revisions; nobody watching, writers of different shards do
+//! not meet. A watcher is registered with all shards locked: no write falls between its past and its future.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use serde_json::Value;
+
+use crate::engine::{Condition, State, StateWrite};
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::sharedstate::{Compared, KeyFilter, StateEntry};
+use crate::timer::{TimerId, Timers};
+use crate::watch::{Change, StateEvent, WatchFilter, WatchQueue};
+
+const SHARDS: usize = 64;
+/// Changes that a shard keeps for watchers that begin in the past.
+const HISTORY_MAX: usize = 256;
+/// Their values' size in a shard, in bytes.
+const HISTORY_BYTES_MAX: usize = 256 * 1024;
+
+pub(super) struct MemoryState {
+    hasher: RandomState,
+    shards: Vec<Padded>,
+    keys: AtomicUsize,
+    keys_max: usize,
+    watch_events_max: usize,
+    revision: AtomicU64,
+    watchers: Mutex<Vec<Weak<WatchQueue>>>,
+    /// Their number; changes only while all shards are locked or on its way to zero.
+    watcher_count: AtomicUsize,
+    timers: Arc<Timers>,
+    me: Weak<MemoryState>,
+}
+
+#[repr(align(64))]
+struct Padded(RwLock<Shard>);
+
+#[derive(Default)]
+struct Shard {
+    buckets: HashMap<Arc<str>, HashMap<Arc<str>, Entry>>,
+    history: VecDeque<(StateEvent, usize)>,
+    history_bytes: usize,
+    /// The newest revision that history no longer has.
+    forgotten: u64,
+}
+
+struct Entry {
+    value: Arc<Value>,
+    revision: u64,
+    expires: Option<TimerId>,
+}
+
+impl Entry {
+    fn is_alive(&self, timers: &Timers) -> bool {
+        self.expires.is_none_or(|id| timers.now() < id.due())
+    }
+}
+
+impl MemoryState {
+    pub(super) fn new(timers: Arc<Timers>, limits: &Limits) -> Arc<Self> {
+        Arc::new_cyclic(|me| MemoryState {
+            hasher: RandomState::new(),
+            shards: (0..SHARDS).map(|_| Padded(RwLock::default())).collect(),
+            keys: AtomicUsize::new(0),
+            keys_max: limits.names_max,
+            watch_events_max: limits.watch_events_max,
+            revision: AtomicU64::new(0),
+            watchers: Mutex::default(),
+            watcher_count: AtomicUsize::new(0),
+            timers,
+            me: me.clone(),
+        })
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the mask keeps the index below the number of shards")]
+    fn shard(&self, bucket: &str, key: &str) -> &RwLock<Shard> {
+        let index = (self.hasher.hash_one((bucket, key)) >> 32) as usize & (SHARDS - 1);
+        &self.shards[index].0
+    }
+
+    fn read_all(&self) -> Vec<RwLockReadGuard<'_, Shard>> {
+        self.shards.iter().map(|shard| shard.0.read()).collect()
+    }
+
+    fn write_all(&self) -> Vec<RwLockWriteGuard<'_, Shard>> {
+        self.shards.iter().map(|shard| shard.0.write()).collect()
+    }
+
+    /// Draws the change's revision, tells watchers and keeps it for those to come. The shard is locked.
+    fn publish(&self, shard: &mut Shard, mut event: StateEvent, bytes: usize) -> u64 {
+        if self.watcher_count.load(Ordering::SeqCst) > 0 {
+            let mut watchers = self.watchers.lock();
+            event.revision = self.revision.fetch_add(1, Ordering::SeqCst) + 1;
+            watchers.retain(|watcher| match watcher.upgrade() {
+                Some(watcher) => {
+                    watcher.push(&event);
+                    true
+                }
+                None => false,
+            });
+            self.watcher_count.store(watchers.len(), Ordering::SeqCst);
+        } else {
+            event.revision = self.revision.fetch_add(1, Ordering::SeqCst) + 1;
+        }
+        let revision = event.revision;
+        shard.history.push_back((event, bytes));
+        shard.history_bytes += bytes;
+        while shard.history.len() > HISTORY_MAX || shard.history_bytes > HISTORY_BYTES_MAX {
+            let Some((event, bytes)) = shard.history.pop_front() else { break };
+            shard.forgotten = event.revision;
+            shard.history_bytes -= bytes;
+        }
+        revision
+    }
+
+    fn start_expiry(&self, bucket: &Arc<str>, key: &Arc<str>, time_to_live: Option<Duration>) -> Option<TimerId> {
+        let due = self.timers.now().checked_add(time_to_live?)?;
+        let (me, bucket, key) = (self.me.clone(), bucket.clone(), key.clone());
+        Some(self.timers.at(due, move || {
+            if let Some(me) = me.upgrade() {
+                me.expire(&bucket, &key);
+            }
+        }))
+    }
+
+    fn expire(&self, bucket: &str, key: &str) {
+        let mut shard = self.shard(bucket, key).write();
+        let entry = shard.buckets.get(bucket).and_then(|keys| keys.get(key));
+        if entry.is_some_and(|entry| !entry.is_alive(&self.timers)) {
+            self.take_out(&mut shard, bucket, key, Change::Expired);
+        }
+    }
+
+    fn take_out(&self, shard: &mut Shard, bucket: &str, key: &str, change: Change) -> Option<Arc<Value>> {
+        let (bucket_name, _) = shard.buckets.get_key_value(bucket)?;
+        let bucket_name = bucket_name.clone();
+        let keys = shard.buckets.get_mut(bucket)?;
+        let (key_name, entry) = keys.remove_entry(key)?;
+        if keys.is_empty() {
+            shard.buckets.remove(bucket);
+        }
+        self.keys.fetch_sub(1, Ordering::Relaxed);
+        if let Some(timer) = entry.expires {
+            self.timers.cancel(timer);
+        }
+        self.publish(shard, StateEvent { bucket: bucket_name, key: key_name, revision: 0, change }, 0);
+        Some(entry.value)
+    }
+
+    fn insert(&self, shard: &mut Shard, write: StateWrite<'_>) -> Result<u64, Error> {
+        if self.keys.fetch_add(1, Ordering::Relaxed) >= self.keys_max {
+            self.keys.fetch_sub(1, Ordering::Relaxed);
+            return Err(Error::TooMany { what: "state keys", max: self.keys_max });
+        }
+        let bucket = match shard.buckets.get_key_value(write.bucket) {
+            Some((bucket, _)) => bucket.clone(),
+            None => Arc::from(write.bucket),
+        };
+        let key: Arc<str> = Arc::from(write.key);
+        let value = Arc::new(write.value);
+        let revision = self.publish(shard, set_event(&bucket, &key, &value), write.bytes);
+        let expires = self.start_expiry(&bucket, &key, write.options.time_to_live);
+        shard.buckets.entry(bucket).or_default().insert(key, Entry { value, revision, expires });
+        Ok(revision)
+    }
+
+    fn replace(&self, shard: &mut Shard, write: StateWrite<'_>) -> Option<(u64, Arc<Value>)> {
+        let (bucket, keys) = shard.buckets.get_key_value(write.bucket)?;
+        let (key, _) = keys.get_key_value(write.key)?;
+        let (bucket, key) = (bucket.clone(), key.clone());
+        let value = Arc::new(write.value);
+        let revision = self.publish(shard, set_event(&bucket, &key, &value), write.bytes);
+        let expires = self.start_expiry(&bucket, &key, write.options.time_to_live);
+        let entry = shard.buckets.get_mut(&bucket)?.get_mut(&key)?;
+        let before = std::mem::replace(entry, Entry { value, revision, expires });
+        if let Some(timer) = before.expires {
+            self.timers.cancel(timer);
+        }
+        Some((revision, before.value))
+    }
+
+    fn entry_of(&self, bucket: &Arc<str>, key: &Arc<str>, entry: &Entry) -> StateEntry {
+        let remaining = entry.expires.map(|id| id.due().saturating_sub(self.timers.now()));
+        let (bucket, key, value) = (bucket.clone(), key.clone(), entry.value.clone());
+        StateEntry { bucket, key, value, revision: entry.revision, remaining }
+    }
+}
+
+fn set_event(bucket: &Arc<str>, key: &Arc<str>, value: &Arc<Value>) -> StateEvent {
+    let change = Change::Set(value.clone());
+    StateEvent { bucket: bucket.clone(), key: key.clone(), revision: 0, change }
+}
+
+impl State for MemoryState {
+    fn get(&self, bucket: &str, key: &str) -> Result<Option<Arc<Value>>, Error> {
+        let shard = self.shard(bucket, key).read();
+        let entry = shard.buckets.get(bucket).and_then(|keys| keys.get(key));
+        Ok(entry.filter(|entry| entry.is_alive(&self.timers)).map(|entry| entry.value.clone()))
+    }
+
+    fn entry(&self, bucket: &str, key: &str) -> Result<Option<StateEntry>, Error> {
+        let shard = self.shard(bucket, key).read();
+        let Some((bucket, keys)) = shard.buckets.get_key_value(bucket) else { return Ok(None) };
+        let entry = keys.get_key_value(key).filter(|(_, entry)| entry.is_alive(&self.timers));
+        Ok(entry.map(|(key, entry)| self.entry_of(bucket, key, entry)))
+    }
+
+    fn set(&self, write: StateWrite<'_>, condition: Condition) -> Result<Compared<Option<Arc<Value>>>, Error> {
+        let mut shard = self.shard(write.bucket, write.key).write();
+        let present = shard.buckets.get(write.bucket).and_then(|keys| keys.get(write.key));
+        let is_dead = present.is_some_and(|entry| !entry.is_alive(&self.timers));
+        let revision = present.filter(|_| !is_dead).map_or(0, |entry| entry.revision);
+        if let Condition::Revision(expected) = condition
+            && expected != revision
+        {
+            return Ok(Compared::Differs(revision));
+        }
+        if is_dead {
+            self.take_out(&mut shard, write.bucket, write.key, Change::Expired);
+        }
+        if revision == 0 {
+            return self.insert(&mut shard, write).map(|revision| Compared::Set(revision, None));
+        }
+        let (bucket, key) = (write.bucket, write.key);
+        match self.replace(&mut shard, write) {
+            Some((revision, before)) => Ok(Compared::Set(revision, Some(before))),
+            None => Err(Error::NoSuchKey { bucket: bucket.to_owned(), key: key.to_owned() }),
+        }
+    }
+
+    fn remove(&self, bucket: &str, key: &str) -> Result<Option<Arc<Value>>, Error> {
+        let mut shard = self.shard(bucket, key).write();
+        let entry = shard.buckets.get(bucket).and_then(|keys| keys.get(key));
+        let Some(is_alive) = entry.map(|entry| entry.is_alive(&self.timers)) else { return Ok(None) };
+        let change = if is_alive { Change::Removed } else { Change::Expired };
+        Ok(self.take_out(&mut shard, bucket, key, change).filter(|_| is_alive))
+    }
+
+    fn remove_bucket(&self, bucket: &str) -> Result<usize, Error> {
+        let mut removed = 0;
+        for mut shard in self.write_all() {
+            let keys: Vec<Arc<str>> = shard.buckets.get(bucket).into_iter().flat_map(HashMap::keys).cloned().collect();
+            removed += keys.len();
+            for key in keys {
+                self.take_out(&mut shard, bucket, &key, Change::Removed);
+            }
+        }
+        Ok(removed)
+    }
+
+    fn scan(&self, filter: &KeyFilter<'_>) -> Result<(Vec<StateEntry>, u64), Error> {
+        let shards = self.read_all();
+        let mut found = Vec::new();
+        for shard in &shards {
+            let one = filter.one_bucket.map(|bucket| shard.buckets.get_key_value(bucket));
+            let buckets: Box<dyn Iterator<Item = _>> = match one {
+                Some(bucket) => Box::new(bucket.into_iter()),
+                None => Box::new(shard.buckets.iter().filter(|(bucket, _)| (filter.bucket)(bucket))),
+            };
+            for (bucket, keys) in buckets {
+                let alive = keys.iter().filter(|(key, entry)| (filter.key)(key) && entry.is_alive(&self.timers));
+                found.extend(alive.map(|(key, entry)| self.entry_of(bucket, key, entry)));
+            }
+        }
+        // Every shard is locked for reading: no write is between drawing its revision and being seen here.
+        Ok((found, self.revision.load(Ordering::SeqCst)))
+    }
+
+    fn buckets(&self) -> Result<Vec<Arc<str>>, Error> {
+        let mut names = BTreeSet::new();
+        for shard in self.read_all() {
+            for (bucket, keys) in &shard.buckets {
+                if keys.values().any(|entry| entry.is_alive(&self.timers)) {
+                    names.insert(bucket.clone());
+                }
+            }
+        }
+        Ok(names.into_iter().collect())
+    }
+
+    fn revision(&self) -> Result<u64, Error> {
+        Ok(self.revision.load(Ordering::SeqCst))
+    }
+
+    fn watch(&self, filter: WatchFilter, from: Option<u64>) -> Result<Arc<WatchQueue>, Error> {
+        let shards = self.write_all();
+        let mut past: Vec<&StateEvent> = Vec::new();
+        if let Some(from) = from {
+            let forgotten = shards.iter().map(|shard| shard.forgotten).max().unwrap_or(0);
+            if from < forgotten {
+                let reason =
+                    format!("changes since revision {from} are forgotten up to {forgotten}; read the state anew");
+                return Err(Error::FellBehind { what: "state changes".to_owned(), reason });
+            }
+            let newest = self.revision.load(Ordering::SeqCst);
+            if from > newest {
+                let reason = format!("revision {from} is not reached, the newest is {newest}; read the state anew");
+                return Err(Error::FellBehind { what: "state changes".to_owned(), reason });
+            }
+            let events = shards.iter().flat_map(|shard| shard.history.iter().map(|(event, _)| event));
+            past = events.filter(|event| event.revision > from).collect();
+            past.sort_by_key(|event| event.revision);
+        }
+        let passing = past.iter().filter(|event| filter.passes(&event.bucket, &event.key)).count();
+        let queue = WatchQueue::new(filter, self.watch_events_max.max(passing));
+        for event in past {
+            queue.push(event);
+        }
+        queue.is_complete_up_to(self.revision.load(Ordering::SeqCst));
+        let mut watchers = self.watchers.lock();
+        watchers.retain(|watcher| watcher.strong_count() > 0);
+        watchers.push(Arc::downgrade(&queue));
+        self.watcher_count.store(watchers.len(), Ordering::SeqCst);
+        Ok(queue)
+    }
+}
