@@ -13,11 +13,11 @@ use rrd::ops::graph::props::{
 };
 use rrd::ops::graph::{Color, graph};
 
-use super::definition::Definition;
 use super::error::SeriesError;
 use super::graph_spec::{GraphFormat, GraphMethod, GraphSpec};
 use super::read::{time_stamp, way};
 use super::spec::Consolidation;
+use super::structure::Definition;
 use super::{Window, field_name_in_file};
 
 /// librrd crashes under concurrent graphs (rrdtool-1.x issue 867).

@@ -7,11 +7,11 @@ use std::path::Path;
 use rrd::ops::create::{self, DataSource, DataSourceName};
 use rrd::ops::update::{BatchTime, Datum, Options, update_all};
 
-use super::definition::{Column, Definition};
 use super::error::SeriesError;
 use super::field_name_in_file;
 use super::read::{time_stamp, way};
 use super::spec::{Archive, FieldSpec, FieldType, SeriesSpec, default_archives};
+use super::structure::{Column, Definition};
 
 /// The latest sample time accepted, in the year 5138: far enough, and no sum of times overflows.
 pub(super) const TIME_MAX: i64 = 100_000_000_000;
