@@ -38,7 +38,8 @@ fn wait<F: Future>(future: F) -> F::Output {
 /// The numbers of the first field that `rrdtool fetch` prints, by time.
 fn column(path: &Path, from: i64, to: i64) -> Vec<(i64, Option<f64>)> {
     let (from, to_text) = (from.to_string(), to.to_string());
-    let output = Command::new("rrdtool").arg("fetch").arg(path).args(["AVERAGE", "-s", &from, "-e", &to_text]).output().unwrap();
+    let output =
+        Command::new("rrdtool").arg("fetch").arg(path).args(["AVERAGE", "-s", &from, "-e", &to_text]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let row = |line: &str| {
         let (time, values) = line.split_once(':')?;

@@ -16,7 +16,10 @@ fn samples_and_graphs_are_told_in_the_published_order() {
     let picture = folder.path().join("pictures/simplest.png");
     let client = client();
     let series = client.declare(spec(&path, &["random"])).unwrap();
-    let graph = Arc::new(GraphSpec { vertical_label: "Random #s".into(), ..GraphSpec::new(&picture, "Simplest Monitoring Demo") });
+    let graph = Arc::new(GraphSpec {
+        vertical_label: "Random #s".into(),
+        ..GraphSpec::new(&picture, "Simplest Monitoring Demo")
+    });
     for (time, random) in [(3.58, 93), (8.84, 85)] {
         let result = serde_json::json!({"random": random, "other": 1}).as_object().unwrap().clone();
         client.store_result(&series, START as f64 + time, &result);
@@ -48,10 +51,14 @@ fn a_key_series_is_a_file_for_each_key() {
         client.store(&series, START as f64, &[key.len() as f64]);
     }
     assert!(wait(client.shutdown(LONG)));
-    let mut names: Vec<String> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> =
+        fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert_eq!(names.len(), keys.len(), "{names:?}");
-    assert!(names.contains(&"slashdevslashsda1.rrd".to_owned()) && names.contains(&"sdaspace2.rrd".to_owned()), "{names:?}");
+    assert!(
+        names.contains(&"slashdevslashsda1.rrd".to_owned()) && names.contains(&"sdaspace2.rrd".to_owned()),
+        "{names:?}"
+    );
     assert_eq!(column(&folder.path().join("sdaspace2.rrd"), START - 5, START), [(START, Some(5.0))]);
 }
 
@@ -109,7 +116,10 @@ fn what_was_stored_is_fetched_at_once() {
     client.store(&series, (START + 5) as f64, &[2.0, 3.0, 4.0]);
     let window = Window::new(START - 5, START + 5);
     let table = wait(client.fetch(&path, Consolidation::Average, window)).unwrap();
-    assert_eq!(table.rows.iter().map(|row| row.values.clone()).collect::<Vec<_>>(), [[Some(1.0), None], [Some(2.0), Some(3.0)]]);
+    assert_eq!(
+        table.rows.iter().map(|row| row.values.clone()).collect::<Vec<_>>(),
+        [[Some(1.0), None], [Some(2.0), Some(3.0)]]
+    );
     assert_eq!(wait(client.last(&path)).unwrap().rows[0].values, [Some(2.0), Some(3.0)]);
     assert_eq!(wait(client.info(&path)).unwrap().step, 5);
     let svg = wait(client.graph_bytes(&path, GraphSpec::default(), window, GraphFormat::Svg)).unwrap();
@@ -124,7 +134,8 @@ fn what_was_stored_is_fetched_at_once() {
 fn many_series_and_samples_are_all_stored() {
     let folder = tempfile::tempdir().unwrap();
     let client = client();
-    let series: Vec<_> = (0..300).map(|n| client.declare(spec(&folder.path().join(format!("{n}.rrd")), &["a", "b"])).unwrap()).collect();
+    let series: Vec<_> =
+        (0..300).map(|n| client.declare(spec(&folder.path().join(format!("{n}.rrd")), &["a", "b"])).unwrap()).collect();
     for round in 0..100 {
         for (number, series) in series.iter().enumerate() {
             client.store(series, (START + round * 5) as f64, &[number as f64, round as f64]);
@@ -153,5 +164,8 @@ fn a_series_declared_again_is_the_same_and_a_wrong_one_is_refused() {
     assert_eq!(wait(client.info(&path)).unwrap().columns.len(), 2);
     let wrong = SeriesSpec::new(&path, Duration::ZERO, vec![FieldSpec::gauge("a")]);
     let told = client.declare(wrong).unwrap_err().to_string();
-    assert!(told.starts_with(&format!("series {}: the interval is 0 s, expected whole seconds from 1", path.display())), "{told}");
+    assert!(
+        told.starts_with(&format!("series {}: the interval is 0 s, expected whole seconds from 1", path.display())),
+        "{told}"
+    );
 }

@@ -99,6 +99,8 @@ pub(super) struct State {
     pub(super) graph_errors: HashMap<PathBuf, String>,
     /// Series whose file can't be written, and why.
     pub(super) failing: BTreeMap<u32, String>,
+    /// Samples that were not stored when the thread ended.
+    pub(super) lost_at_end: usize,
     pub(super) helper_id: Option<u32>,
     has_thread: bool,
 }
@@ -124,12 +126,7 @@ pub(super) struct Question {
 impl SeriesClient {
     /// A client of the helper at that path; nothing is started yet.
     pub fn new(executable: PathBuf) -> Self {
-        let shared = Arc::new(Shared {
-            executable,
-            state: Mutex::default(),
-            wake: Condvar::new(),
-            ended: Stop::new(),
-        });
+        let shared = Arc::new(Shared { executable, state: Mutex::default(), wake: Condvar::new(), ended: Stop::new() });
         SeriesClient { _last: Arc::new(Last(shared.clone())), shared }
     }
 
@@ -178,7 +175,8 @@ impl SeriesClient {
         let dropped = if values.len() == width as usize {
             state.pending.push(entry, values)
         } else {
-            let padded: Vec<f64> = values.iter().copied().chain(std::iter::repeat(f64::NAN)).take(width as usize).collect();
+            let padded: Vec<f64> =
+                values.iter().copied().chain(std::iter::repeat(f64::NAN)).take(width as usize).collect();
             state.pending.push(entry, &padded)
         };
         for series in dropped {
@@ -243,7 +241,12 @@ impl SeriesClient {
     ///
     /// # Errors
     /// When the file is missing or no RRD, the window makes no sense, or the helper fails.
-    pub async fn fetch(&self, path: &Path, consolidation: Consolidation, window: Window) -> Result<Table, SeriesFailure> {
+    pub async fn fetch(
+        &self,
+        path: &Path,
+        consolidation: Consolidation,
+        window: Window,
+    ) -> Result<Table, SeriesFailure> {
         self.ask_value(Request::Fetch { series: path.to_owned(), consolidation, window }).await
     }
 
@@ -321,8 +324,7 @@ impl SeriesClient {
     pub async fn shutdown(&self, limit: Duration) -> bool {
         self.shared.stop(limit);
         self.shared.ended.requested().await;
-        let state = self.shared.state.lock();
-        state.pending.len() == 0 && state.pending.held() == 0
+        self.shared.state.lock().lost_at_end == 0
     }
 
     /// Every series of this process.

@@ -39,7 +39,7 @@ struct Driver<'a> {
 
 enum Work {
     Batch,
-    Question(Question),
+    Question(Box<Question>),
     Graph(Graph),
     End,
 }
@@ -58,7 +58,7 @@ pub(super) fn run(shared: &Shared) {
     loop {
         match driver.next() {
             Work::Batch => driver.send(),
-            Work::Question(question) => driver.answer(question),
+            Work::Question(question) => driver.answer(*question),
             Work::Graph(graph) => driver.draw(&graph),
             Work::End => break,
         }
@@ -122,7 +122,7 @@ impl Driver<'_> {
             return Some(Work::Batch);
         }
         if state.questions.front().is_some_and(|question| state.pending.has_passed(question.mark)) {
-            return state.questions.pop_front().map(Work::Question);
+            return state.questions.pop_front().map(|question| Work::Question(Box::new(question)));
         }
         let has_time = state.stop_by.is_none_or(|_| now < self.graphs_until(state, now));
         let ready = state.graphs.values().position(|graph| state.pending.has_passed(graph.mark));
@@ -220,7 +220,9 @@ impl Driver<'_> {
     }
 
     fn draw(&mut self, graph: &Graph) {
-        let Some(spec) = self.shared.state.lock().records.get(graph.series as usize).map(|r| r.spec.clone()) else { return };
+        let Some(spec) = self.shared.state.lock().records.get(graph.series as usize).map(|r| r.spec.clone()) else {
+            return;
+        };
         let request = Request::Draw { series: spec.path.clone(), graph: (*graph.spec).clone(), now: graph.now };
         let failure = match self.with_helper(|helper| helper.ask(&request)) {
             Ok(Reply::Json(Answer::Result(_))) => None,
@@ -299,13 +301,10 @@ impl Driver<'_> {
     fn end(&mut self) {
         let mut state = self.shared.state.lock();
         let left = state.stop_by.map_or(Duration::ZERO, |by| by.saturating_duration_since(Instant::now()));
-        for batch in self.batches.drain(..) {
-            let series: Vec<u32> = batch.samples().map(|(entry, _)| entry.series).collect();
-            series.into_iter().for_each(|series| state.dropped(series, 1, "the run has ended"));
-        }
-        let lost = state.pending.len() + state.pending.held();
-        if lost > 0 {
-            log::error!("{lost} samples could not be stored before the end");
+        let unsent: usize = self.batches.iter().map(Batch::len).sum();
+        state.lost_at_end = unsent + state.pending.len() + state.pending.held();
+        if state.lost_at_end > 0 {
+            log::error!("{} samples could not be stored before the end", state.lost_at_end);
         }
         state.questions.clear();
         state.helper_id = None;
@@ -383,7 +382,9 @@ fn tell(state: &mut State, outcome: &Outcome) {
         log::warn!("series {path}: two samples in one interval of {step} s; the first of each counts");
     }
     if outcome.rounded > 0 && !std::mem::replace(&mut record.told.rounded, true) {
-        log::warn!("series {path}: COUNTER and DERIVE hold whole numbers, fractions are rounded; use DCOUNTER or DDERIVE");
+        log::warn!(
+            "series {path}: COUNTER and DERIVE hold whole numbers, fractions are rounded; use DCOUNTER or DDERIVE"
+        );
     }
 }
 

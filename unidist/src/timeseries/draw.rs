@@ -88,10 +88,7 @@ pub fn draw_to_file(series: &Path, spec: &GraphSpec, now: i64) -> Result<(), Ser
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(SeriesError::system("create the folder", folder))?;
     }
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".part");
-    let part = path.with_file_name(name);
+    let part = super::file::beside(path, ".part");
     let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));
     written.map_err(|error| {
         let _ = fs::remove_file(&part);

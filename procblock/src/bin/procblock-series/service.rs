@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
-use procblock::series::protocol::{
-    Answer, BatchReader, Kind, Outcome, Request, VERSION, read_frame, write_frame,
-};
+use procblock::series::protocol::{Answer, BatchReader, Kind, Outcome, Request, VERSION, read_frame, write_frame};
 use serde::Serialize;
 use unidist::timeseries::{SeriesError, SeriesFile, SeriesSpec, Stored, Undo, draw, draw_to_file, fetch, info, last};
 
@@ -124,7 +122,9 @@ impl Service {
         let Some(series) = self.series.get_mut(&number) else { return outcome };
         match series.store(&self.values, &mut self.undo) {
             Ok(stored) if sent_before => outcome.rounded = stored.rounded,
-            Ok(stored) => (outcome.late, outcome.repeated, outcome.rounded) = (stored.late, stored.repeated, stored.rounded),
+            Ok(stored) => {
+                (outcome.late, outcome.repeated, outcome.rounded) = (stored.late, stored.repeated, stored.rounded)
+            }
             Err(error) => outcome.error = Some(error.to_string()),
         }
         outcome
@@ -142,7 +142,8 @@ impl Series {
         };
         let noted = undo.note(&file);
         let fields = self.spec.fields.len();
-        let rows = self.samples.iter().map(|(time, start)| (*time, values.get(*start..start + fields).unwrap_or_default()));
+        let rows =
+            self.samples.iter().map(|(time, start)| (*time, values.get(*start..start + fields).unwrap_or_default()));
         let stored = file.update(rows);
         if let Some(noted) = noted {
             undo.done(noted);
