@@ -5,13 +5,24 @@
 //! their own; `ARCHITECTURE.md` maps them. The crate never reads its own process's working directory while it
 //! runs a block: every path is resolved against the file that names it.
 
+pub mod block;
+pub mod cli;
 pub mod error;
 pub mod expr;
 pub mod host;
+pub mod instance;
 pub mod load;
 pub mod process;
+pub mod runner;
+pub mod series;
+pub mod spec;
+pub mod step;
+pub mod tag;
+pub mod thread;
 pub mod units;
+pub mod usage;
 pub mod value;
+pub mod yaml;
 
 pub use error::RunError;
 pub use load::LoadError;

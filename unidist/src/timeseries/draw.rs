@@ -13,11 +13,11 @@ use rrd::ops::graph::props::{
 };
 use rrd::ops::graph::{Color, graph};
 
-use super::definition::Definition;
 use super::error::SeriesError;
 use super::graph_spec::{GraphFormat, GraphMethod, GraphSpec};
 use super::read::{time_stamp, way};
 use super::spec::Consolidation;
+use super::structure::Definition;
 use super::{Window, field_name_in_file};
 
 /// librrd crashes under concurrent graphs (rrdtool-1.x issue 867).
@@ -88,10 +88,7 @@ pub fn draw_to_file(series: &Path, spec: &GraphSpec, now: i64) -> Result<(), Ser
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(SeriesError::system("create the folder", folder))?;
     }
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".part");
-    let part = path.with_file_name(name);
+    let part = super::file::beside(path, ".part");
     let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));
     written.map_err(|error| {
         let _ = fs::remove_file(&part);

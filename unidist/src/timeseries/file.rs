@@ -1,17 +1,18 @@
 //! One file that samples are stored in: created when missing, rebuilt with its history when its fields change.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rrd::ops::create::{self, DataSource, DataSourceName};
 use rrd::ops::update::{BatchTime, Datum, Options, update_all};
 
-use super::definition::{Column, Definition};
 use super::error::SeriesError;
 use super::field_name_in_file;
 use super::read::{time_stamp, way};
-use super::spec::{Archive, FieldSpec, FieldType, SeriesSpec, default_archives};
+use super::spec::{Archive, FILE_BYTES_MAX, FieldSpec, FieldType, SeriesSpec, default_archives};
+use super::structure::{Column, Definition};
 
 /// The latest sample time accepted, in the year 5138: far enough, and no sum of times overflows.
 pub(super) const TIME_MAX: i64 = 100_000_000_000;
@@ -256,44 +257,63 @@ fn create_new(spec: &SeriesSpec, first: i64) -> Result<Definition, SeriesError> 
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(SeriesError::system("create the folder", folder))?;
     }
-    let archives = if spec.archives.is_empty() { &default_archives() } else { &spec.archives };
+    let archives = if spec.archives.is_empty() { default_archives() } else { spec.archives.clone() };
     let start = spec.floor(first).saturating_sub(spec.step());
     let sources = data_sources(spec, &[])?;
-    let archives = rows_kept(path, archives)?;
-    create::create(path, time_stamp(start), spec.interval, true, None, &[], &sources, &archives)
-        .map_err(SeriesError::library("create", path))?;
+    let kept = rows_kept(path, &archives)?;
+    create::create(path, time_stamp(start), spec.interval, true, None, &[], &sources, &kept)
+        .map_err(|error| reason_for(error, "create", path, bytes_of(&archives, sources.len())))?;
     Definition::read(path)
+}
+
+fn bytes_of(archives: &[Archive], columns: usize) -> u64 {
+    archives.iter().map(|archive| u64::from(archive.rows)).sum::<u64>().saturating_mul(8 * columns as u64)
+}
+
+/// librrd says nothing when it can't write a new file: then a file of that size is tried, for the system's reason.
+fn reason_for(error: rrd::error::RrdError, action: &'static str, path: &Path, bytes: u64) -> SeriesError {
+    let error = SeriesError::library(action, path)(error);
+    if !matches!(&error, SeriesError::Library { reason, .. } if reason.is_empty()) {
+        return error;
+    }
+    let part = beside(path, ".part");
+    let written = fs::File::create(&part)
+        .and_then(|mut file| std::io::copy(&mut std::io::repeat(0).take(bytes.min(FILE_BYTES_MAX)), &mut file));
+    let _ = fs::remove_file(&part);
+    match written {
+        Err(source) => SeriesError::system(action, path)(source),
+        Ok(_) => SeriesError::Library { action, path: path.to_owned(), reason: "librrd gives no reason".into() },
+    }
+}
+
+/// A hidden name in the same folder.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(ending);
+    path.with_file_name(name)
 }
 
 /// Writes a new file with the new structure and the old one's history beside it, then renames it over the old one:
 /// at every moment one whole file is there.
 fn rebuild(spec: &SeriesSpec, old: &Definition) -> Result<Definition, SeriesError> {
     let path = &spec.path;
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".new");
-    let new = path.with_file_name(name);
+    let new = beside(path, ".new");
     let _ = fs::remove_file(&new);
     let archives = if spec.archives.is_empty() { &old.archives } else { &spec.archives };
     let sources = data_sources(spec, &old.columns)?;
-    let archives = rows_kept(path, archives)?;
-    create::create(
-        &new,
-        time_stamp(old.last_update),
-        spec.interval,
-        false,
-        None,
-        &[path.as_path()],
-        &sources,
-        &archives,
-    )
-    .map_err(SeriesError::library("change the fields of", path))?;
+    let kept = rows_kept(path, archives)?;
+    create::create(&new, time_stamp(old.last_update), spec.interval, false, None, &[path.as_path()], &sources, &kept)
+        .map_err(|error| reason_for(error, "change the fields of", path, bytes_of(archives, sources.len())))?;
     let finish = || {
         fs::set_permissions(&new, fs::metadata(path)?.permissions())?;
         fs::File::open(&new)?.sync_all()?;
         fs::rename(&new, path)
     };
-    finish().map_err(SeriesError::system("replace", path))?;
+    finish().map_err(|error| {
+        let _ = fs::remove_file(&new);
+        SeriesError::system("replace", path)(error)
+    })?;
     Definition::read(path)
 }
 

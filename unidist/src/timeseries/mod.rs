@@ -23,6 +23,7 @@
 mod graph_spec;
 mod name;
 mod spec;
+mod structure;
 mod table;
 
 #[cfg(feature = "timeseries")]
@@ -44,10 +45,9 @@ mod tests;
 pub use graph_spec::{GraphFormat, GraphMethod, GraphSpec};
 pub use name::{FIELD_NAME_MAX, field_name_in_file, safe_key};
 pub use spec::{Archive, Consolidation, FieldSpec, FieldType, SeriesSpec, default_archives};
+pub use structure::{Column, Definition};
 pub use table::{Row, Table, Window};
 
-#[cfg(feature = "timeseries")]
-pub use definition::{Column, Definition};
 #[cfg(feature = "timeseries")]
 pub use draw::{draw, draw_to_file};
 #[cfg(feature = "timeseries")]

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rrd::ConsolidationFn;
 
-use super::definition::Definition;
 use super::error::SeriesError;
 use super::spec::Consolidation;
+use super::structure::Definition;
 use super::table::{Row, Table, Window};
 
 /// The most numbers one fetch returns.

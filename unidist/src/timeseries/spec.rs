@@ -15,7 +15,7 @@ const FIELDS_MAX: usize = 200;
 const ARCHIVES_MAX: usize = 32;
 
 /// The most bytes that the rows of one file may take: 1 GiB.
-const FILE_BYTES_MAX: u64 = 1 << 30;
+pub(super) const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// One round-robin file: created with the first sample, changed in place when this changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,16 @@
+//! Time series of a run: samples go to files and graphs through procblock-series, a process of its own, so that a
+//! fault in librrd never ends the runner and the runner does not link it.
+//!
+//! [`SeriesClient`] gathers samples and hands them over in batches, at the latest one second or 1,000 samples after
+//! they came (the flush window): what a killed runner loses. What the helper has not confirmed is kept and given again
+//! to its successor. The client never blocks whoever stores, and everything that waits is bounded.
+
+mod client;
+mod driver;
+mod helper;
+mod pending;
+pub mod protocol;
+mod status;
+
+pub use client::{FLUSH_SAMPLES, FLUSH_WINDOW, Series, SeriesClient, SeriesFailure};
+pub use status::{SeriesStatus, SeriesTotals};
