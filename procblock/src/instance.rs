@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use unidist::{Stop, Unidist};
 
 use crate::host::Host;
-use crate::host::api::Api;
+use crate::host::api::{Api, LockOwners};
 use crate::process::Keeper;
 use crate::script::{ScriptConfig, Scripts};
 use crate::series::SeriesClient;
@@ -65,6 +65,7 @@ pub struct Instance {
     /// A value that is nothing: for calls that have no block of their own.
     pub empty: Value,
     owners: AtomicU64,
+    lock_owners: Arc<LockOwners>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -79,15 +80,17 @@ impl Instance {
         let own = Unidist::open("memory:")?;
         let keeper = Keeper::new(config.keeper);
         let series = Arc::new(SeriesClient::new(config.series));
+        let lock_owners = Arc::new(LockOwners::default());
         let host: Arc<dyn Host> = Arc::new(Api {
             unidist: unidist.clone(),
             own: own.clone(),
             keeper: keeper.clone(),
             series: Arc::clone(&series),
             stop: stop.clone(),
+            lock_owners: Arc::clone(&lock_owners),
         });
         let script_config = ScriptConfig { python: config.python, functions: crate::host::api::functions(), ..ScriptConfig::default() };
-        let scripts = Scripts::new(Arc::clone(&host), keeper.clone(), script_config);
+        let scripts = Scripts::new(Arc::clone(&host), script_config);
         Ok(Arc::new(Instance {
             name: config.name,
             node: node_name(),
@@ -102,6 +105,7 @@ impl Instance {
             series,
             empty: Value::Object(Map::new()),
             owners: AtomicU64::new(1),
+            lock_owners,
             tasks: Mutex::default(),
         }))
     }
@@ -115,6 +119,19 @@ impl Instance {
     pub fn next_owner(&self) -> Arc<str> {
         let number = self.owners.fetch_add(1, Ordering::Relaxed);
         format!("{}.{}.{number}", self.name, std::process::id()).into()
+    }
+
+    /// Releases the locks that `owner` took by functions and still holds.
+    pub fn release_locks(&self, owner: &str) {
+        if !self.lock_owners.lock().remove(owner) {
+            return;
+        }
+        let Ok(owner) = unidist::Owner::named(owner) else { return };
+        for store in [&self.unidist, &self.own] {
+            if let Err(error) = store.sharedlock().release_all(&owner) {
+                log::error!("locks of {owner}: {error}");
+            }
+        }
     }
 
     /// Runs something beside the blocks until it ends by itself or the instance is shut down.
@@ -135,9 +152,10 @@ impl Instance {
         if tokio::time::timeout(SHUTDOWN_MAX, all_ended).await.is_err() {
             log::warn!("some lists did not end in time");
         }
-        self.scripts.shutdown().await;
         self.keeper.shutdown().await;
-        self.series.shutdown().await;
+        if !self.series.shutdown(SHUTDOWN_MAX).await {
+            log::warn!("some samples were not stored");
+        }
     }
 }
 

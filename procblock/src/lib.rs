@@ -14,6 +14,7 @@ pub mod instance;
 pub mod load;
 pub mod process;
 pub mod runner;
+pub mod script;
 pub mod series;
 pub mod spec;
 pub mod step;

@@ -49,7 +49,7 @@ impl Block {
     /// Runs the block. Locks it took are released when this returns, whatever happened.
     pub async fn process(self: &Arc<Self>, run: &mut Run) -> Processed {
         let error = self.run_tags(run).await;
-        run.guards.clear();
+        run.release_locks();
         let mut result = std::mem::take(&mut run.results);
         let returned = self.returned(&result);
         result.retain(|key, _| !key.starts_with("__"));

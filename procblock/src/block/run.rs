@@ -115,6 +115,15 @@ impl Run {
         Caller { owner: self.owner.to_string(), folder: self.folder.clone(), script: script.to_string() }
     }
 
+    /// Releases every lock that this run took and still holds.
+    pub fn release_locks(&mut self) {
+        for (name, guard) in self.guards.drain(..) {
+            drop(guard);
+            log::info!("lock released: {name}");
+        }
+        self.instance.release_locks(&self.owner);
+    }
+
     /// An error when the instance is stopping: nothing new is started then.
     ///
     /// # Errors

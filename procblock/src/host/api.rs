@@ -1,7 +1,9 @@
 //! The instance's functions, by name: where Lua, Python and the control socket end.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use unidist::{Stop, Unidist};
 
 use crate::host::{BoxFuture, Caller, Host, HostError, file, process, timeseries};
@@ -19,7 +21,11 @@ pub(crate) struct Api {
     pub(crate) keeper: Keeper,
     pub(crate) series: Arc<SeriesClient>,
     pub(crate) stop: Stop,
+    pub(crate) lock_owners: Arc<LockOwners>,
 }
+
+/// Owners that took locks by a function: their locks are released when their block ends.
+pub(crate) type LockOwners = Mutex<HashSet<String>>;
 
 /// Every function that scripts may call: `module.function`.
 pub(crate) fn functions() -> Vec<String> {
@@ -36,8 +42,19 @@ impl Api {
             return Ok(answer);
         }
         let store = if first.starts_with("__") { &self.own } else { &self.unidist };
-        let called = unidist::call::call(store, name, &arguments, &caller.owner, &self.stop).await;
-        called.map_err(|error| HostError::new(error.code(), error.to_string()))
+        let answer = |called: Result<Value, unidist::Error>| {
+            called.map_err(|error| HostError::new(error.code(), error.to_string()))
+        };
+        if let Some(called) = unidist::call::call_now(store, name, &arguments, &caller.owner) {
+            return answer(called);
+        }
+        if name == "sharedlock.acquire" {
+            self.lock_owners.lock().insert(caller.owner.clone());
+        }
+        tokio::select! {
+            called = unidist::call::call(store, name, &arguments, &caller.owner) => answer(called),
+            () = self.stop.requested() => Err(HostError::new("stopped", "the instance is stopping")),
+        }
     }
 
     /// `__running` is held while the instance runs; releasing it stops the instance.

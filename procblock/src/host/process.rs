@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::host::api::Api;
 use crate::host::{Caller, HostError};
-use crate::process::{CAPTURE_MAX, Command, Ended, GRACE, Limits, Output, Status, Stdin};
+use crate::process::{Command, Ended, Stdin};
 use crate::spec::FromValue;
 use crate::value::{Map, Value, to_text};
 
@@ -24,14 +24,10 @@ pub(super) async fn call(api: &Api, caller: &Caller, name: &str, arguments: &[Va
         Ended::Stopped => return Err(HostError::new("stopped", "the instance is stopping")),
         Ended::Itself => {}
     }
-    let status = match finished.status {
-        Status::Exited(code) => code,
-        Status::Signaled(signal) => 128 + signal,
-    };
     let mut result = Map::new();
-    result.insert("status".into(), status.into());
-    result.insert("output".into(), finished.output.to_text().into());
-    result.insert("output_error".into(), finished.error.to_text().into());
+    result.insert("status".into(), finished.status.code().into());
+    result.insert("output".into(), finished.output.text().into());
+    result.insert("output_error".into(), finished.error.text().into());
     Ok(Value::Object(result))
 }
 
@@ -54,15 +50,12 @@ fn command(caller: &Caller, arguments: &[Value]) -> Result<Command, HostError> {
     let timeout = options.get("timeout").map(Duration::from_value).transpose();
     let environment = options.get("env").and_then(Value::as_object).unwrap_or(&empty);
     Ok(Command {
-        arguments: words,
         environment: environment.iter().map(|(key, value)| (key.into(), to_text(value).into())).collect(),
         folder: caller.folder.join(options.get("cwd").and_then(Value::as_str).unwrap_or(".")),
         user: options.get("user").map(to_text),
-        limits: Limits::default(),
         stdin: options.get("stdin").map_or(Stdin::Null, |text| Stdin::Bytes(to_text(text).into_bytes())),
-        output: Output::Capture { max: CAPTURE_MAX },
         timeout: timeout.map_err(|expected| bad(&format!("timeout: expected {expected}")))?,
-        grace: GRACE,
         name: caller.script.clone(),
+        ..Command::new::<Vec<OsString>, OsString>(words)
     })
 }

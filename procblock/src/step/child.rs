@@ -1,19 +1,12 @@
 //! What `shell` and `exec` share: a child process, what becomes of its output, when it has failed.
 
 use std::ffi::OsString;
-use std::time::Duration;
 
 use crate::error::{RunError, RunErrorKind};
-use crate::process::{Command, Ended, Finished, Limits, Output, Status, Stdin};
+use crate::process::{CAPTURE_MAX, Command, Ended, Finished, Limits, Output, Status};
 use crate::step::shared::{child_folder, environment, limits};
 use crate::step::{OutputAs, StepFailure, StepResult, StepRun};
 use crate::value::{Map, Value, to_text};
-
-/// How much of each of a child's streams is kept, in bytes.
-const CAPTURE_MAX: usize = 8 * 1024 * 1024;
-
-/// How long a child has between TERM and KILL.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// How much of a failed child's output its error shows, in bytes.
 const SHOWN_MAX: usize = 2000;
@@ -35,16 +28,14 @@ pub(super) async fn run_child(
     };
     let program = arguments.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
     let command = Command {
-        arguments,
         environment,
         folder: child_folder(step)?,
         user: step.attributes.user.as_ref().map(|user| user.get(&*step.run)).transpose()?,
         limits: Limits { memory: filled.memory, cpu: filled.cpu, files: filled.files },
-        stdin: Stdin::Null,
         output,
         timeout: step.timeout,
-        grace: GRACE,
         name: step.name.to_string(),
+        ..Command::new(arguments)
     };
     let finished = step.run.instance.keeper.run(command, &step.run.stop).await;
     let finished = finished.map_err(|error| RunError::failed(error.to_string()))?;
@@ -52,14 +43,11 @@ pub(super) async fn run_child(
 }
 
 fn outcome(step: &StepRun<'_>, program: &str, finished: Finished) -> StepResult {
-    let status = match finished.status {
-        Status::Exited(code) => code,
-        Status::Signaled(signal) => 128 + signal,
-    };
-    let error_text = finished.error.to_text();
+    let status = finished.status.code();
+    let error_text = finished.error.text();
     let mut result = Map::new();
     result.insert("status".into(), Value::Array(vec![status.into()]));
-    let parsed = shape_output(&step.attributes.output, &finished.output.to_text(), &mut result);
+    let parsed = shape_output(&step.attributes.output, &finished.output.text(), &mut result);
     result.insert("output_error".into(), error_text.clone().into());
     let (kind, message) = match (finished.ended, finished.status) {
         (Ended::TimedOut, _) => {
@@ -78,7 +66,7 @@ fn outcome(step: &StepRun<'_>, program: &str, finished: Finished) -> StepResult 
     };
     let mut error = RunError::new(kind, message);
     error.status = Some(status);
-    let shown = if error_text.trim().is_empty() { finished.output.to_text() } else { error_text };
+    let shown = if error_text.trim().is_empty() { finished.output.text() } else { error_text };
     error.output = Some(tail(shown.trim_end()).to_string());
     Err(StepFailure { error: Box::new(error), result })
 }

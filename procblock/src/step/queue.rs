@@ -106,7 +106,9 @@ impl QueueAction {
             options.insert("id".into(), id.get(run)?.into());
         }
         if let Some(keep) = &self.keep {
-            options.insert("keep".into(), keep.get(run)?.into());
+            let caps = [("length_max".to_string(), keep.get(run)?.into()), ("when_full".to_string(), "drop oldest".into())];
+            let caps = Value::Object(caps.into_iter().collect());
+            call_host(step, "messagequeue.configure", vec![name.clone().into(), caps]).await?;
         }
         call_host(step, "messagequeue.add", vec![name.into(), message, Value::Object(options)]).await?;
         Ok(Map::new())
@@ -120,7 +122,7 @@ impl QueueAction {
             let waited = crate::units::format_duration(wait);
             return Err(RunError::failed(format!("the queue {name} is empty (waited {waited})")));
         }
-        Ok(taken)
+        Ok(message_of(&taken))
     }
 
     async fn run_on(&self, step: &StepRun<'_>) -> StepResult {
@@ -128,9 +130,20 @@ impl QueueAction {
         let value = match self.action {
             "add" => return self.add(step, name).await,
             "take" => self.take(step, name).await?,
-            other => call_host(step, &format!("messagequeue.{other}"), vec![name.into()]).await?,
+            other => match call_host(step, &format!("messagequeue.{other}"), vec![name.into()]).await? {
+                Value::Array(all) => Value::Array(all.iter().map(message_of).collect()),
+                one => message_of(&one),
+            },
         };
         Ok(Map::from_iter([(self.into.get(&*step.run)?, value)]))
+    }
+}
+
+/// What was added, without its id, age and attempts; a count is itself.
+fn message_of(found: &Value) -> Value {
+    match found {
+        Value::Object(map) => map.get("message").cloned().unwrap_or(Value::Null),
+        other => other.clone(),
     }
 }
 

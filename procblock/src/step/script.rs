@@ -33,7 +33,7 @@ impl Step for Script {
     }
 
     fn compile(&self, entry: &Entry, _: &Attributes, compiler: &mut Compiler) -> Option<Box<dyn StepAction>> {
-        let path = Setting::compile(&entry.value, &mut compiler.problems)?;
+        let path: Setting<String> = Setting::compile(&entry.value, &mut compiler.problems)?;
         let prefix = compiler.script_prefix.clone();
         let fixed = match &path {
             Setting::Fixed(path) => {

@@ -3,20 +3,11 @@
 use std::path::PathBuf;
 
 use crate::error::{RunError, RunErrorKind};
-use crate::host::Host;
 use crate::load::{Entry, Kind, Node, Problems, Style};
-use crate::script::{Allow, Call, Script};
+use crate::script::{Allow, Call, Limits, Script};
 use crate::spec::Fields;
 use crate::step::{Attributes, StepResult, StepRun};
 use crate::value::{Map, Value, kind_name, to_text};
-
-/// Limits filled in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct FilledLimits {
-    pub(super) memory: Option<u64>,
-    pub(super) cpu: Option<std::time::Duration>,
-    pub(super) files: Option<u64>,
-}
 
 /// The line of the file on which a text scalar's first line stands.
 pub(super) fn first_line(node: &Node) -> u32 {
@@ -37,6 +28,7 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
     let limits = limits(step)?;
     let folder = child_folder(step)?;
     let run = &*step.run;
+    let caller = run.caller(step.name);
     let call = Call {
         pipe_data: &run.pipe_data,
         block: &run.instance.empty,
@@ -46,10 +38,10 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
         cwd: &folder,
         env: &env,
         block_parent: &run.instance.empty,
-        caller: run.caller(step.name),
-        allow: Allow::All,
+        caller: &caller,
+        allow: Allow::ALL,
         timeout: step.timeout,
-        memory: limits.memory,
+        limits,
         stop: &run.stop,
     };
     match run.instance.scripts.call(script, call).await? {
@@ -90,11 +82,11 @@ pub(super) fn child_folder(step: &StepRun<'_>) -> Result<PathBuf, RunError> {
 }
 
 /// The step's limits, filled in.
-pub(super) fn limits(step: &StepRun<'_>) -> Result<FilledLimits, RunError> {
+pub(super) fn limits(step: &StepRun<'_>) -> Result<Limits, RunError> {
     let Attributes { limits, .. } = step.attributes;
     let run = &*step.run;
     let files = limits.files.as_ref().map(|files| files.get(run)).transpose()?;
-    Ok(FilledLimits {
+    Ok(Limits {
         memory: limits.memory.as_ref().map(|memory| memory.get(run)).transpose()?.map(|size| size.0),
         cpu: limits.cpu.as_ref().map(|cpu| cpu.get(run)).transpose()?,
         files: files.and_then(|files| u64::try_from(files).ok()),

@@ -37,9 +37,9 @@ impl Step for Shell {
     fn compile(&self, entry: &Entry, _: &Attributes, compiler: &mut Compiler) -> Option<Box<dyn StepAction>> {
         let node = &entry.value;
         let text = crate::value::to_text(&node.to_value());
-        if let Some(comment) = crate::load::comment_after(node) {
-            let what = format!("the shell line ends before \"{comment}\": in YAML \" #\" begins a comment");
-            compiler.problems.warning(&node.mark, what, "quote the value, or put the comment on its own line");
+        if let Some(comment) = node.comment_after() {
+            let what = "the shell line ends here: in YAML \" #\" begins a comment";
+            compiler.problems.warning(&comment, what, "quote the value, or put the comment on its own line");
         }
         match ShellLine::parse(&text) {
             Ok(line) => Some(Box::new(ShellAction { line })),

@@ -81,7 +81,7 @@ impl StateAction {
             for (key, value) in keys {
                 let mut arguments = vec![bucket.clone().into(), key.into(), value];
                 if let Some(ttl) = ttl {
-                    arguments.push(Value::Object(Map::from_iter([("ttl".into(), ttl.as_secs_f64().into())])));
+                    arguments.push(Value::Object(Map::from_iter([("time_to_live".into(), ttl.as_secs_f64().into())])));
                 }
                 call_host(step, "sharedstate.set", arguments).await?;
             }
@@ -105,7 +105,7 @@ impl StateAction {
                 continue;
             }
             if let Some(default) = &self.default {
-                arguments.push(Value::Object(Map::from_iter([("default".into(), default.render(&*step.run)?)])));
+                arguments.push(default.render(&*step.run)?);
             }
             result.extend(self.read(step, arguments, "sharedstate.get").await?);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use unidist::{Claim, QueueOptions, Unidist};
+use unidist::{Claim, Failure, QueueOptions, Unidist};
 
 use crate::block::{Compiler, Run, TagOutcome, TagResult};
 use crate::error::{RunError, RunErrorKind};
@@ -192,7 +192,11 @@ impl Crew {
         Ok(async move { while tasks.join_next().await.is_some() {} })
     }
 
-    async fn worker(self: Arc<Self>, run: Run, kind: Kind) {
+    fn worker(self: Arc<Self>, run: Run, kind: Kind) -> BoxFuture<'static, ()> {
+        Box::pin(self.work(run, kind))
+    }
+
+    async fn work(self: Arc<Self>, run: Run, kind: Kind) {
         self.total.fetch_add(1, Ordering::SeqCst);
         log::info!("worker of {}: serving the queue {}", self.group.name, self.group.queue);
         let mut helpers = tokio::task::JoinSet::new();
@@ -201,8 +205,7 @@ impl Crew {
             if self.wants_help()
                 && let Ok(inner) = run.nested()
             {
-                let helper: BoxFuture<'static, ()> = Box::pin(Arc::clone(&self).worker(inner, Kind::Helping));
-                helpers.spawn(helper);
+                helpers.spawn(Arc::clone(&self).worker(inner, Kind::Helping));
             }
             self.handle(&run, &claim).await;
             self.busy.fetch_sub(1, Ordering::SeqCst);
@@ -257,13 +260,13 @@ impl Crew {
                 queues.ack(&self.group.queue, &id, Some(claim.attempt))
             }
             Err(error) if error.kind == RunErrorKind::Stopped => {
-                queues.fail(&self.group.queue, &id, Some(claim.attempt), "the instance stopped", Duration::ZERO)
+                queues.fail(&self.group.queue, &id, Some(claim.attempt), Failure { reason: "the instance stopped", delay: Duration::ZERO })
             }
             Err(error) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
                 log::error!("worker of {}: message {id}, attempt {}: {error}", self.group.name, claim.attempt);
                 let reason = error.to_string();
-                queues.fail(&self.group.queue, &id, Some(claim.attempt), &reason, self.group.retry_delay)
+                queues.fail(&self.group.queue, &id, Some(claim.attempt), Failure { reason: &reason, delay: self.group.retry_delay })
             }
         };
         if let Err(error) = settled {

@@ -70,12 +70,12 @@ impl Fill {
         });
         let context = context(run);
         let filled = match &self.source {
-            From::Text(text) => environment.render_str(text, context),
+            From::Text(text) => environment.render_str(text, minijinja::value::Serde(&context)),
             From::File(path) => {
                 let path = run.resolve(path.get(run)?);
-                environment.set_loader(minijinja::path_loader(path.parent().unwrap_or(Path::new("/"))));
+                environment.set_loader(minijinja::path_loader(path.parent().unwrap_or(Path::new("/")).to_path_buf()));
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
-                environment.get_template(&name).and_then(|template| template.render(context))
+                environment.get_template(&name).and_then(|template| template.render(minijinja::value::Serde(&context)))
             }
         };
         filled.map_err(|error| RunError::failed(format!("template: {error:#}")))

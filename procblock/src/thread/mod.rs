@@ -106,7 +106,7 @@ impl RunThread {
         let Some(mut run) = self.seed.lock().as_ref().and_then(|seed| seed.nested().ok()) else { return };
         let started = Instant::now();
         let outcome = self.step.run_repeated(&mut run).await;
-        run.guards.clear();
+        run.release_locks();
         let duration = started.elapsed();
         match &outcome {
             Ok(result) => self.collect(&run, result),
