@@ -20,13 +20,13 @@ pub(super) fn compute(operator: Arithmetic, column: usize, left: &Value, right: 
     let symbol = operator.symbol();
     let (left, right) = (operand(left, symbol, column)?, operand(right, symbol, column)?);
     let result = match operator {
-        Arithmetic::Add => combine(left, right, i128::checked_add, |a, b| a + b),
+        Arithmetic::Add => Some(add(left, right)),
         Arithmetic::Subtract => combine(left, right, i128::checked_sub, |a, b| a - b),
         Arithmetic::Multiply => combine(left, right, i128::checked_mul, |a, b| a * b),
         Arithmetic::Divide | Arithmetic::Remainder if right.is_zero() => {
             return Err(ExprError::new(column, "division by zero", "test the divisor first: b != 0 and a / b > 1"));
         }
-        Arithmetic::Divide => divide(left, right),
+        Arithmetic::Divide => Some(divide(left, right)),
         Arithmetic::Remainder => combine(left, right, floored_remainder, |a, b| a - b * (a / b).floor()),
     };
     in_range(result, column)
@@ -100,13 +100,21 @@ fn combine(
     }
 }
 
-fn divide(left: Number, right: Number) -> Option<Number> {
+/// The sum. Two integers of 64 bits and their further sums stay far inside 128 bits; beyond them it is a decimal.
+pub(super) fn add(left: Number, right: Number) -> Number {
+    combine(left, right, i128::checked_add, |a, b| a + b)
+        .unwrap_or_else(|| Number::Decimal(left.to_decimal() + right.to_decimal()))
+}
+
+/// The quotient by a number that is not 0, an integer where it is exact.
+pub(super) fn divide(left: Number, right: Number) -> Number {
     if let (Number::Integer(a), Number::Integer(b)) = (left, right)
         && a.checked_rem(b) == Some(0)
+        && let Some(quotient) = a.checked_div(b)
     {
-        return a.checked_div(b).map(Number::Integer);
+        return Number::Integer(quotient);
     }
-    Some(Number::Decimal(left.to_decimal() / right.to_decimal()))
+    Number::Decimal(left.to_decimal() / right.to_decimal())
 }
 
 /// The remainder with the divisor's sign, as in Lua and Python.

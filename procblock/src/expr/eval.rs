@@ -68,22 +68,19 @@ impl Term {
         }
     }
 
-    /// The first path in it that leads to nothing.
+    /// Why it is missing, when it is: the first path in it that leads to nothing.
     pub(super) fn first_missing(&self, scope: &dyn Scope) -> Option<ExprError> {
         match &self.kind {
-            Kind::Literal(_) => None,
             Kind::Path(path) => match path.eval(scope) {
                 Ok(None) => Some(path.explain_missing(self.column, scope)),
                 _ => None,
             },
-            Kind::Not(term) | Kind::Negate(term) | Kind::IsEmpty(term) | Kind::IsNotEmpty(term) => {
-                term.first_missing(scope)
-            }
-            Kind::Matches(term, _) => term.first_missing(scope),
-            Kind::And(sides) | Kind::Or(sides) | Kind::Compare(_, sides) | Kind::Compute(_, sides) => {
+            Kind::Negate(term) | Kind::Matches(term, _) => term.first_missing(scope),
+            Kind::And(sides) | Kind::Or(sides) | Kind::Compute(_, sides) => {
                 sides.iter().find_map(|side| side.first_missing(scope))
             }
             Kind::List(items) | Kind::Call(_, items) => items.iter().find_map(|item| item.first_missing(scope)),
+            Kind::Literal(_) | Kind::Not(_) | Kind::IsEmpty(_) | Kind::IsNotEmpty(_) | Kind::Compare(..) => None,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use regex::{Regex, RegexBuilder};
 
 use crate::expr::arithmetic::{in_range, operand, shortened};
-use crate::expr::ast::{Arithmetic, Term};
+use crate::expr::ast::Term;
 use crate::expr::error::did_you_mean;
 use crate::expr::eval::{Datum, boolean};
 use crate::expr::number::Number;
@@ -177,12 +177,12 @@ pub(super) fn call<'a>(
             round_to(&value, &digits, column).map(|rounded| Some(Cow::Owned(rounded)))
         }
         (Function::Min | Function::Max | Function::Sum | Function::Avg, arguments) => {
-            let mut values = Vec::with_capacity(arguments.len());
+            let mut aggregate = Aggregate { function, column, count: 0, number: None };
             for argument in arguments {
                 let Some(value) = argument.eval(scope)? else { return Ok(None) };
-                values.push(value);
+                aggregate.add(&value)?;
             }
-            aggregate(function, &values, column).map(|result| Some(Cow::Owned(result)))
+            aggregate.finish().map(|result| Some(Cow::Owned(result)))
         }
         (function, [argument]) => {
             let Some(value) = argument.eval(scope)? else { return Ok(None) };
@@ -263,35 +263,50 @@ fn round_to(value: &Value, digits: &Value, column: usize) -> Result<Value, ExprE
     }
 }
 
-/// Over all arguments, or over the items of one list or mapping. Null is passed over: the unknown is not zero.
-fn aggregate(function: Function, values: &[Cow<'_, Value>], column: usize) -> Result<Value, ExprError> {
-    let mut total = Value::from(0);
-    let mut count = 0_u32;
-    let mut extreme: Option<Number> = None;
-    let mut add = |value: &Value| -> Result<(), ExprError> {
+/// One number of many. Null is passed over: the unknown is not zero.
+struct Aggregate {
+    function: Function,
+    column: usize,
+    count: u32,
+    /// The least, the greatest or the sum so far.
+    number: Option<Number>,
+}
+
+impl Aggregate {
+    /// Takes in a number, or the items of a list or mapping.
+    fn add(&mut self, value: &Value) -> Result<(), ExprError> {
+        match value {
+            Value::Array(items) => items.iter().try_for_each(|item| self.add_number(item)),
+            Value::Object(map) => map.values().try_for_each(|item| self.add_number(item)),
+            single => self.add_number(single),
+        }
+    }
+
+    fn add_number(&mut self, value: &Value) -> Result<(), ExprError> {
         if value.is_null() {
             return Ok(());
         }
-        let number = operand(value, name_of(function), column)?;
-        count = count.saturating_add(1);
-        match function {
-            Function::Min => extreme = Some(extreme.filter(|e| e.compare(number).is_le()).unwrap_or(number)),
-            Function::Max => extreme = Some(extreme.filter(|e| e.compare(number).is_ge()).unwrap_or(number)),
-            _ => total = arithmetic::compute(Arithmetic::Add, column, &total, &in_range(Some(number), column)?)?,
-        }
+        let number = operand(value, name_of(self.function), self.column)?;
+        self.count = self.count.saturating_add(1);
+        self.number = match (self.function, self.number) {
+            (_, None) => Some(number),
+            (Function::Min, Some(least)) => Some(if number.compare(least).is_lt() { number } else { least }),
+            (Function::Max, Some(greatest)) => Some(if number.compare(greatest).is_gt() { number } else { greatest }),
+            (_, Some(sum)) => Some(arithmetic::add(sum, number)),
+        };
         Ok(())
-    };
-    for value in values {
-        match &**value {
-            Value::Array(items) => items.iter().try_for_each(&mut add)?,
-            Value::Object(map) => map.values().try_for_each(&mut add)?,
-            single => add(single)?,
-        }
     }
-    match function {
-        Function::Sum => Ok(total),
-        Function::Avg if count > 0 => arithmetic::compute(Arithmetic::Divide, column, &total, &Value::from(count)),
-        _ => extreme.map_or(Ok(Value::Null), |number| in_range(Some(number), column)),
+
+    fn finish(self) -> Result<Value, ExprError> {
+        match (self.function, self.number) {
+            (Function::Sum, None) => Ok(Value::from(0)),
+            (_, None) => Ok(Value::Null),
+            (Function::Avg, Some(sum)) => {
+                let mean = arithmetic::divide(sum, Number::Integer(i128::from(self.count)));
+                in_range(Some(mean), self.column)
+            }
+            (_, number) => in_range(number, self.column),
+        }
     }
 }
 

@@ -72,7 +72,7 @@ pub struct Expr {
 }
 
 impl Expr {
-    /// Parses an expression of at most 16 KiB, 50 levels and 200 operators.
+    /// Parses an expression of at most 16 KiB, 50 levels, and 200 operators and keys.
     ///
     /// # Errors
     /// With the column of the first thing that is wrong.

@@ -16,7 +16,8 @@ pub(super) const LENGTH_MAX: usize = 16 * 1024;
 /// The most brackets and prefixes inside one another.
 const DEPTH_MAX: usize = 50;
 
-/// The most operators of one expression: a chain of them is as deep as it is long.
+/// The most operators and keys of one expression: a chain of operators is as deep as it is long, and a missing key is
+/// looked for joined with each of the following.
 const OPERATORS_MAX: usize = 200;
 
 /// Words that are operators or literals and cannot begin a path.
@@ -186,7 +187,7 @@ impl<'a> Parser<'a> {
         if self.operators <= OPERATORS_MAX {
             return Ok(());
         }
-        let message = format!("more than {OPERATORS_MAX} operators");
+        let message = format!("more than {OPERATORS_MAX} operators and keys");
         Err(ExprError::new(column, message, "x in [a, b, c] compares with many; compute parts in earlier set steps"))
     }
 
@@ -279,6 +280,9 @@ impl<'a> Parser<'a> {
     fn path(&mut self, mut path: Path, column: usize, start: usize) -> Result<Term, ExprError> {
         loop {
             let opened = self.lexer.column();
+            if self.lexer.rest().starts_with(['[', '.']) {
+                self.count_operator(opened)?;
+            }
             if self.lexer.take('[') {
                 path.push_computed(self.expression(0)?);
                 self.expect("]", opened)?;

@@ -108,7 +108,8 @@ fn length_depth_and_operators_are_bounded() {
     }
     let chain = |operators: usize| format!("1{}", " + 1".repeat(operators));
     assert_eq!(Expr::parse(&chain(200)).unwrap().eval(&Map::new()), Ok(Value::from(201)));
-    assert_eq!(message(&chain(201)), "more than 200 operators");
+    assert_eq!(message(&chain(201)), "more than 200 operators and keys");
+    assert_eq!(message(&format!("a{}", ".a".repeat(201))), "more than 200 operators and keys");
     let long = "\"".to_owned() + &"x".repeat(16 * 1024 - 2) + "\"";
     assert!(Expr::parse(&long).is_ok());
     assert_eq!(message(&format!("{long} ")), "the expression has 16385 bytes, at most 16384 are read");
@@ -220,7 +221,7 @@ fn pieces() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn arbitrary_text_never_panics(text in pieces()) {

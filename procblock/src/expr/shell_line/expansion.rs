@@ -142,10 +142,7 @@ impl Scanner<'_> {
             return self.arithmetic(2);
         }
         if rest.starts_with("$(") {
-            let opened = self.position;
-            self.copy(2);
-            self.commands(Close::Parenthesis, opened)?;
-            return Ok(());
+            return self.substitution();
         }
         if rest.starts_with("$'") && matches!(context, Context::Outside) {
             return self.single_quotes(2, true);
@@ -154,6 +151,16 @@ impl Scanner<'_> {
             return Err(self.refused(&ARITHMETIC));
         }
         self.copy(if rest.starts_with("$$") { 2 } else { 1 });
+        Ok(())
+    }
+
+    /// `$(…)`: a line that ends in it does not begin the here-documents announced outside of it.
+    fn substitution(&mut self) -> Result<(), ExprError> {
+        let opened = self.position;
+        let announced = std::mem::take(&mut self.pending);
+        self.copy(2);
+        self.commands(Close::Parenthesis, opened)?;
+        self.pending.splice(0..0, announced);
         Ok(())
     }
 

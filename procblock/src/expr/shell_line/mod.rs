@@ -12,9 +12,10 @@
 //! `${1}`, `${?}`, `${#x}`, `${x%…}`, `${x#…}`, `${x:+…}`, `${x:=…}`, `${x:?…}`, `${x/…}`, `${x^…}`, `${x,…}` and
 //! whatever is written `$${…}`.
 //!
-//! Two things stay with the author of the line: a value that begins with `-` can be taken for an option (`rm -- ${x}`,
-//! `printf '%s' …` instead of `echo`), and a command that hands its arguments to another shell (`eval`, `ssh`, `sh -c "…"`)
-//! has them read a second time.
+//! Three things stay with the author of the line. A value that begins with `-` can be taken for an option: write
+//! `rm -- ${x}`, and `printf '%s' ${x}` instead of `echo`. A command that hands its arguments to another shell (`eval`,
+//! `ssh`, `sh -c "…"`) has them read a second time: give them behind the text, `sh -c 'echo "$1"' sh ${x}`. And bash
+//! also computes in `let`, `[[ x -eq y ]]` and `a[x]=y`.
 
 mod expansion;
 mod here_document;

@@ -36,7 +36,7 @@ pub(super) struct Scanner<'a> {
     pub(super) holes: Vec<(String, Hole)>,
     pub(super) prefix: String,
     pub(super) depth: usize,
-    pending: Vec<HereDocument>,
+    pub(super) pending: Vec<HereDocument>,
     /// A byte offset and the characters before it, so that columns are not counted from the start each time.
     counted: (usize, usize),
 }

@@ -1,7 +1,9 @@
 //! Real shells read the rewritten lines: whatever a value holds must come out as it went in.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+
+use proptest::prelude::*;
 
 use super::ShellLine;
 use crate::value::{Map, Value};
@@ -40,17 +42,20 @@ const HOSTILE: [&str; 30] = [
     "EOF\nid\nEOF",
 ];
 
-/// The different shells of this machine, `/bin/sh` first.
-fn shells() -> Vec<PathBuf> {
-    let mut shells: Vec<PathBuf> = Vec::new();
-    for path in ["/bin/sh", "/usr/bin/dash", "/usr/bin/bash"] {
-        if let Ok(path) = std::fs::canonicalize(path)
-            && !shells.contains(&path)
-        {
-            shells.push(path);
-        }
-    }
-    shells
+/// The shells of this machine, `/bin/sh` first; bash also as it behaves when it is `/bin/sh`.
+fn shells() -> Vec<Vec<&'static str>> {
+    let candidates = [vec!["/bin/sh"], vec!["/usr/bin/dash"], vec!["/usr/bin/bash"], vec!["/usr/bin/bash", "--posix"]];
+    let mut seen: Vec<(PathBuf, usize)> = Vec::new();
+    candidates.into_iter().filter(|command| is_new(command, &mut seen)).collect()
+}
+
+/// Whether the shell is there and is not one of those before under another name.
+fn is_new(command: &[&str], seen: &mut Vec<(PathBuf, usize)>) -> bool {
+    let Ok(path) = std::fs::canonicalize(command[0]) else { return false };
+    let shell = (path, command.len());
+    let is_new = !seen.contains(&shell);
+    seen.push(shell);
+    is_new
 }
 
 fn scope(value: &str) -> Map {
@@ -62,8 +67,9 @@ fn scope(value: &str) -> Map {
 }
 
 /// What the shell prints for a line, and whether it succeeded.
-fn run(shell: &Path, line: &ShellLine, data: &Map) -> (String, bool) {
-    let output = Command::new(shell)
+fn run(shell: &[&str], line: &ShellLine, data: &Map) -> (String, bool) {
+    let output = Command::new(shell[0])
+        .args(&shell[1..])
         .arg("-c")
         .arg(line.text())
         .envs(line.render(data).unwrap())
@@ -269,4 +275,78 @@ fn long_and_deep_lines_end_soon() {
         let _ = ShellLine::parse(&line);
     }
     assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+}
+
+/// A word outside quotes and what it becomes, `{}` standing for the value.
+fn word() -> impl Strategy<Value = (String, String)> {
+    let literal = prop::sample::select(vec![
+        ("a", "a"),
+        ("b#", "b#"),
+        ("\\'", "'"),
+        ("\\\"", "\""),
+        ("'q\"$v'", "q\"$v"),
+        ("\\\\", "\\"),
+        ("${v}", "{}"),
+        ("\\${v\\}", "${v}"),
+        ("\"${OWN%% *}\"", "own"),
+        ("$((1+(2)))", "3"),
+        ("${none:-d e}", "d e"),
+    ]);
+    let literal = literal.prop_map(|(text, becomes)| (text.to_owned(), becomes.to_owned()));
+    literal.prop_recursive(4, 24, 4, |word| {
+        let quoted = prop::sample::select(vec![
+            ("it's ", "it's "),
+            ("\\\"", "\""),
+            (") ;; esac (", ") ;; esac ("),
+            ("# ", "# "),
+            ("${v}", "{}"),
+            ("${v}9", "{}9"),
+            ("${OWN:+x ${v}}", "x {}"),
+            ("\\${v}", "${v}"),
+        ]);
+        let quoted = quoted.prop_map(|(text, becomes)| (text.to_owned(), becomes.to_owned()));
+        let inside = prop_oneof![3 => quoted, 2 => word.clone().prop_flat_map(substitution)];
+        prop_oneof![
+            prop::collection::vec(word, 1..4).prop_map(join),
+            prop::collection::vec(inside, 0..4)
+                .prop_map(join)
+                .prop_map(|(text, becomes)| (format!("\"{text}\""), becomes)),
+        ]
+    })
+}
+
+fn join(parts: Vec<(String, String)>) -> (String, String) {
+    let (texts, becomes): (Vec<String>, Vec<String>) = parts.into_iter().unzip();
+    (texts.concat(), becomes.concat())
+}
+
+/// Commands around a word, substituted into double quotes.
+fn substitution((word, becomes): (String, String)) -> impl Strategy<Value = (String, String)> {
+    let commands = vec![
+        format!("printf '%s.' {word}"),
+        format!(" (printf '%s.' {word})"),
+        format!("case a in b) ;; (a|c) printf '%s.' {word} ;; esac"),
+        format!("case a in\n# it's ) a comment\n a) printf '%s.' {word}\nesac"),
+        format!("if true; then case a in a) printf '%s.' {word}; esac; fi # \"\n"),
+        format!("cat <<'E' >/dev/null; printf '%s.' {word}\nit's \" ( `\nE\n"),
+    ];
+    prop::sample::select(commands).prop_map(move |command| (format!("$({command})"), format!("{becomes}.")))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_nesting_of_quotes_keeps_the_value((word, becomes) in word(), index in 0..HOSTILE.len()) {
+        let line = format!("printf '<%s>' {word} \"${{v}}\"");
+        let parsed = ShellLine::parse(&line);
+        prop_assert!(parsed.is_ok(), "{line}: {parsed:?}");
+        let parsed = parsed.unwrap();
+        let value = HOSTILE[index];
+        for shell in shells() {
+            let (output, _) = run(&shell, &parsed, &scope(value));
+            let expected = format!("<{}><{{}}>", becomes).replace("{}", value);
+            prop_assert_eq!(output, expected, "{:?} on {:?} as {:?}", shell, line, parsed.text());
+        }
+    }
 }
