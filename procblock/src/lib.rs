@@ -8,6 +8,7 @@
 pub mod error;
 pub mod host;
 pub mod load;
+pub mod script;
 pub mod units;
 pub mod value;
 
