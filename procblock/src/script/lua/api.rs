@@ -38,6 +38,8 @@ pub(super) fn natives(
     )?;
     let limit = Arc::clone(control);
     natives.raw_set("memory_max", lua.create_function(move |_, ()| Ok(limit.memory_max()))?)?;
+    let going = Arc::clone(control);
+    natives.raw_set("may_go_on", lua.create_function(move |_, ()| Ok(going.may_go_on()))?)?;
     pattern::install(lua, &natives, control)?;
     json(lua, &natives, &array, control)?;
     time(lua, &natives)?;
@@ -155,6 +157,9 @@ fn prepare(
     array: &Table,
     control: &Control,
 ) -> Result<Vec<Value>, String> {
+    if !control.may_go_on() {
+        return Err("the call was ended".into());
+    }
     control.with_context(|context| context.allow.check(name))?;
     arguments
         .iter()

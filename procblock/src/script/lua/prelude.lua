@@ -3,12 +3,13 @@
 -- loop is written here instead; where the work is bounded by the memory of the state, the C function does it.
 local natives = ...
 
-local error, type, select, next, pairs, tostring, setmetatable, getmetatable =
-  error, type, select, next, pairs, tostring, setmetatable, getmetatable
+local error, type, select, next, pairs, tostring, setmetatable, getmetatable, pcall =
+  error, type, select, next, pairs, tostring, setmetatable, getmetatable, pcall
 local rawget, rawlen, load, floor, tointeger = rawget, rawlen, load, math.floor, math.tointeger
 local sub, rep, format = string.sub, string.rep, string.format
 local insert, remove, concat, move, pack, unpack = table.insert, table.remove, table.concat, table.move, table.pack, table.unpack
-local create, resume, yield, close = coroutine.create, coroutine.resume, coroutine.yield, coroutine.close
+local create, resume, yield, close, status =
+  coroutine.create, coroutine.resume, coroutine.yield, coroutine.close, coroutine.status
 local collectgarbage, date = collectgarbage, os.date
 local PENDING = natives.pending
 
@@ -255,11 +256,16 @@ end
 
 coroutine.resume = resume_whole
 
+-- A coroutine that the hook ended has its hook switched off: its variables with <close> must not run.
+function coroutine.close(thread)
+  if not natives.may_go_on() then error("the call was ended", 2) end
+  return close(thread)
+end
+
 local function unwrap(thread, ok, ...)
   if ok then return ... end
-  local problem = ...
-  if coroutine.status(thread) == "dead" then close(thread) end
-  error(problem, 0)
+  if status(thread) == "dead" and natives.may_go_on() then close(thread) end
+  error((...), 0)
 end
 
 function coroutine.wrap(f)
@@ -274,6 +280,18 @@ local function safe_setmetatable(t, meta)
     error("__gc is refused: a finalizer cannot be ended; use a variable with <close>", 2)
   end
   return setmetatable(t, meta)
+end
+
+-- Stock Lua calls the handler where the error was raised; when the hook raised it, the handler would run without a
+-- hook and could not be ended. So it is called behind the failed call.
+local function handled(handler, ok, ...)
+  if ok then return ok, ... end
+  local _, value = pcall(handler, ...)
+  return false, value
+end
+
+local function safe_xpcall(f, handler, ...)
+  return handled(handler, pcall(f, ...))
 end
 
 local function safe_collectgarbage(what)
@@ -351,7 +369,7 @@ end
 local BASE = {
   assert = assert, error = error, getmetatable = getmetatable, ipairs = ipairs, next = next, pairs = pairs,
   pcall = pcall, rawequal = rawequal, rawget = rawget, rawlen = rawlen, rawset = rawset, select = select,
-  tonumber = tonumber, tostring = tostring, type = type, xpcall = xpcall, _VERSION = _VERSION,
+  tonumber = tonumber, tostring = tostring, type = type, xpcall = safe_xpcall, _VERSION = _VERSION,
   setmetatable = safe_setmetatable, collectgarbage = safe_collectgarbage, print = print,
 }
 local LIBRARIES = {

@@ -234,6 +234,7 @@ impl State {
                 Err(fault) => return Err(refused(fault.text("result"))),
             },
             LuaValue::String(_) => "text",
+            LuaValue::Integer(_) => "number",
             other => other.type_name(),
         };
         Err(refused(format!("the script returned a {kind}, expected a mapping such as {{answer = 42}}, or nil")))
@@ -266,7 +267,8 @@ impl State {
         let result = loop {
             let stretch = poll_fn(|context| self.poll(running.as_mut(), &mut turn, context));
             match waiting::within(deadline, call.stop, stretch).await.map_err(Failed::Ended)? {
-                Stretch::Done(result) => break result,
+                // A coroutine of the script may have been cut off: then a result is not a result.
+                Stretch::Done(result) => break self.control.ended().map_or(Ok(result), |ended| Err(Failed::Ended(ended)))?,
                 Stretch::Ended(ended) => return Err(Failed::Ended(ended)),
                 Stretch::Turn => {
                     let next = Self::next_turn(turn.place, &self.aside);
@@ -274,7 +276,10 @@ impl State {
                 }
             }
         };
-        self.thread = Some(thread);
+        // One that failed may hold variables with <close>, which would run when it is used again.
+        if result.is_ok() {
+            self.thread = Some(thread);
+        }
         result.map_err(Failed::Lua)
     }
 
