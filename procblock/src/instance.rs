@@ -89,7 +89,8 @@ impl Instance {
             stop: stop.clone(),
             lock_owners: Arc::clone(&lock_owners),
         });
-        let script_config = ScriptConfig { python: config.python, functions: crate::host::api::functions(), ..ScriptConfig::default() };
+        let script_config =
+            ScriptConfig { python: config.python, functions: crate::host::api::functions(), ..ScriptConfig::default() };
         let scripts = Scripts::new(Arc::clone(&host), script_config);
         Ok(Arc::new(Instance {
             name: config.name,

@@ -11,7 +11,7 @@ use crate::usage::Usage;
 use crate::value::Value;
 
 /// Where tags that nothing else orders stand: plain data and nested blocks.
-pub const PRIORITY_DEFAULT: i32 = 500;
+const PRIORITY_DEFAULT: i32 = 500;
 
 /// A tag this long or longer is protected from being mistyped as data.
 const TYPO_TAG_LENGTH: usize = 8;
@@ -200,7 +200,11 @@ impl Compiler {
             .filter(|tag| !tag.starts_with("__"));
         let Some(near) = near else { return Some(()) };
         let what = format!("unknown tag \"{key}\"");
-        self.problems.error(&entry.mark, what, format!("did you mean \"{near}\"? (data of that name goes under data:)"));
+        self.problems.error(
+            &entry.mark,
+            what,
+            format!("did you mean \"{near}\"? (data of that name goes under data:)"),
+        );
         None
     }
 

@@ -105,7 +105,8 @@ impl Block {
         let (name, mark) = self.return_tag.as_ref()?;
         Some(result.get(name).cloned().ok_or_else(|| {
             let known: Vec<&str> = result.keys().map(String::as_str).collect();
-            let text = format!("__return_tag names \"{name}\", which is not in the result; it has: {}", known.join(", "));
+            let text =
+                format!("__return_tag names \"{name}\", which is not in the result; it has: {}", known.join(", "));
             placed(RunError::failed(text), mark)
         }))
     }

@@ -28,9 +28,8 @@ pub struct Input {
 }
 
 static ENVIRONMENT: LazyLock<Value> = LazyLock::new(|| {
-    let pairs = std::env::vars_os().filter_map(|(name, value)| {
-        Some((name.into_string().ok()?, Value::String(value.into_string().ok()?)))
-    });
+    let pairs = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, Value::String(value.into_string().ok()?))));
     Value::Object(pairs.collect())
 });
 
@@ -86,7 +85,9 @@ impl Run {
     /// Blocks are nested too deeply, as when a block calls itself for ever.
     pub fn nested(&self) -> Result<Run, RunError> {
         if self.depth >= DEPTH_MAX {
-            return Err(RunError::failed(format!("blocks run inside blocks more than {DEPTH_MAX} deep; does one call itself?")));
+            return Err(RunError::failed(format!(
+                "blocks run inside blocks more than {DEPTH_MAX} deep; does one call itself?"
+            )));
         }
         let mut outer = Map::clone(&self.outer);
         outer.extend(self.results.iter().map(|(key, value)| (key.clone(), value.clone())));

@@ -25,7 +25,7 @@ const THREADS_MAX: usize = 64;
 
 /// How a result is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum OutputFormat {
+pub(super) enum OutputFormat {
     /// JSON.
     #[default]
     Json,
@@ -39,7 +39,7 @@ pub enum OutputFormat {
 
 /// Arguments of a run.
 #[derive(Args, Debug)]
-pub struct RunArgs {
+pub(super) struct RunArgs {
     /// Show what happens; twice for more.
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -137,7 +137,10 @@ async fn live(runner: &Runner, output: OutputFormat) -> ExitCode {
     let processed = runner.process(&instance).await;
     report(&processed, output);
     if runner.repeats_in_vain() {
-        log::warn!("{} has repeated steps and ended after one pass; longrunning: true in __usage lets it stay", runner.file.display());
+        log::warn!(
+            "{} has repeated steps and ended after one pass; longrunning: true in __usage lets it stay",
+            runner.file.display()
+        );
     }
     if instance.is_longrunning && processed.error.is_none() {
         instance.stop.requested().await;

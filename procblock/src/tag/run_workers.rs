@@ -18,13 +18,35 @@ use crate::value::{Map, Value};
 
 const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("queue", FieldKind::Text, "The queue that is served.").required(),
-    FieldSpec::new("run", FieldKind::Steps, "What is done with each message: `message`, `message_id` and `attempt` are in pipe data.").required(),
-    FieldSpec::new("workers", FieldKind::OneOf(&[FieldKind::Integer, FieldKind::Text]), "How many at once: a number, or `2..8`: more of them while messages wait.").default("1"),
-    FieldSpec::new("lease", FieldKind::Duration, "How long a worker may be silent; it is renewed while the list runs.").default("60s"),
-    FieldSpec::new("attempts", FieldKind::Integer, "After this many failures a message goes to the dead letters.").default("5"),
-    FieldSpec::new("dead letters", FieldKind::Text, "The queue that gets messages given up, with their reasons; without it they are dropped."),
-    FieldSpec::new("retry delay", FieldKind::Duration, "How long a failed message waits before it can be claimed again.").default("1s"),
-    FieldSpec::new("until empty", FieldKind::Boolean, "End when the queue is empty, instead of staying.").default("false"),
+    FieldSpec::new(
+        "run",
+        FieldKind::Steps,
+        "What is done with each message: `message`, `message_id` and `attempt` are in pipe data.",
+    )
+    .required(),
+    FieldSpec::new(
+        "workers",
+        FieldKind::OneOf(&[FieldKind::Integer, FieldKind::Text]),
+        "How many at once: a number, or `2..8`: more of them while messages wait.",
+    )
+    .default("1"),
+    FieldSpec::new("lease", FieldKind::Duration, "How long a worker may be silent; it is renewed while the list runs.")
+        .default("60s"),
+    FieldSpec::new("attempts", FieldKind::Integer, "After this many failures a message goes to the dead letters.")
+        .default("5"),
+    FieldSpec::new(
+        "dead letters",
+        FieldKind::Text,
+        "The queue that gets messages given up, with their reasons; without it they are dropped.",
+    ),
+    FieldSpec::new(
+        "retry delay",
+        FieldKind::Duration,
+        "How long a failed message waits before it can be claimed again.",
+    )
+    .default("1s"),
+    FieldSpec::new("until empty", FieldKind::Boolean, "End when the queue is empty, instead of staying.")
+        .default("false"),
 ];
 
 /// The most workers of one name.
@@ -57,7 +79,8 @@ impl Tag for RunWorkers {
             return None;
         };
         let entries = entries.iter().filter(|entry| entry.key != "__priority");
-        let groups: Vec<Option<Arc<Group>>> = entries.map(|entry| Group::compile(entry, compiler).map(Arc::new)).collect();
+        let groups: Vec<Option<Arc<Group>>> =
+            entries.map(|entry| Group::compile(entry, compiler).map(Arc::new)).collect();
         let groups = groups.into_iter().collect::<Option<Vec<_>>>()?;
         compiler.stays |= groups.iter().any(|group| !group.until_empty);
         Some(Box::new(Workers { groups }))
@@ -217,7 +240,8 @@ impl Crew {
     /// Whether all are busy, messages wait, and there may be more of them.
     fn wants_help(&self) -> bool {
         let total = self.total.load(Ordering::SeqCst);
-        let waiting = self.store.messagequeue().status(&self.group.queue).ok().flatten().map_or(0, |status| status.ready);
+        let waiting =
+            self.store.messagequeue().status(&self.group.queue).ok().flatten().map_or(0, |status| status.ready);
         waiting > 0 && total < self.group.most && self.busy.load(Ordering::SeqCst) >= total
     }
 
@@ -259,14 +283,22 @@ impl Crew {
                 self.done.fetch_add(1, Ordering::Relaxed);
                 queues.ack(&self.group.queue, &id, Some(claim.attempt))
             }
-            Err(error) if error.kind == RunErrorKind::Stopped => {
-                queues.fail(&self.group.queue, &id, Some(claim.attempt), Failure { reason: "the instance stopped", delay: Duration::ZERO })
-            }
+            Err(error) if error.kind == RunErrorKind::Stopped => queues.fail(
+                &self.group.queue,
+                &id,
+                Some(claim.attempt),
+                Failure { reason: "the instance stopped", delay: Duration::ZERO },
+            ),
             Err(error) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
                 log::error!("worker of {}: message {id}, attempt {}: {error}", self.group.name, claim.attempt);
                 let reason = error.to_string();
-                queues.fail(&self.group.queue, &id, Some(claim.attempt), Failure { reason: &reason, delay: self.group.retry_delay })
+                queues.fail(
+                    &self.group.queue,
+                    &id,
+                    Some(claim.attempt),
+                    Failure { reason: &reason, delay: self.group.retry_delay },
+                )
             }
         };
         if let Err(error) = settled {

@@ -182,13 +182,7 @@ pub struct RunThreads {
 impl RunThreads {
     /// None yet. Runs are tasks of `runtime`; none starts after a stop.
     pub fn new(runtime: tokio::runtime::Handle, stop: Stop) -> Self {
-        RunThreads {
-            threads: Mutex::default(),
-            timer: Timer::default(),
-            runtime,
-            stop,
-            lateness: Arc::default(),
-        }
+        RunThreads { threads: Mutex::default(), timer: Timer::default(), runtime, stop, lateness: Arc::default() }
     }
 
     /// The newest result of the step's run-thread, which is started if it is not there; waits for a first result.
@@ -221,7 +215,8 @@ impl RunThreads {
         let Some(thread) = self.get(name) else {
             let mut known: Vec<String> = self.threads.lock().keys().cloned().collect();
             known.sort();
-            let known = if known.is_empty() { "there are none".into() } else { format!("there are: {}", known.join(", ")) };
+            let known =
+                if known.is_empty() { "there are none".into() } else { format!("there are: {}", known.join(", ")) };
             return Err(RunError::failed(format!("no run-thread has the name \"{name}\"; {known}")));
         };
         let kept = thread.first(stop).await?;
