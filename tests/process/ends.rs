@@ -1,7 +1,7 @@
 //! A step owns what it started: nothing of it is left after its end, whatever ended it.
 
-use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use procblock::process::{Command, Ended, Finished, SpawnError, Status};
@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use unidist::Stop;
 
 use crate::roles;
-use crate::support::{LONG, Process, keeper, run, shell};
+use crate::support::{LONG, Process, Try, children_of, keeper, run, shell};
 
 /// Ignores TERM in every process of a tree: a child, a grandchild, one in a session of its own, one in a session of
 /// its own without the environment, and one of these whose parents are gone. Each says its number in `$PIDS`.
@@ -32,45 +32,41 @@ fn stubborn(pids: &Path, rest: &str) -> Command {
 }
 
 /// The processes that said their numbers; those of a tree that is gone count as ended.
-fn processes(pids: &Path) -> Vec<Process> {
-    let text = std::fs::read_to_string(pids).unwrap();
-    let processes: Vec<Process> = text.lines().map(|line| Process::open(line.parse().unwrap())).collect();
-    assert_eq!(processes.len(), 7);
-    processes
+fn processes(pids: &Path) -> Try<Vec<Process>> {
+    let text = std::fs::read_to_string(pids)?;
+    let pids = text.lines().map(str::parse).collect::<Result<Vec<i32>, _>>()?;
+    assert_eq!(pids.len(), 7);
+    Ok(pids.into_iter().map(Process::open).collect())
 }
 
 fn assert_all_gone(pids: &Path) {
-    assert!(processes(pids).iter().all(Process::is_ended));
+    assert!(processes(pids).is_ok_and(|processes| processes.iter().all(Process::is_ended)));
 }
 
-fn pids_file() -> (tempfile::TempDir, std::path::PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
+fn pids_file() -> Try<(tempfile::TempDir, PathBuf)> {
+    let folder = tempfile::tempdir()?;
     let pids = folder.path().join("pids");
-    (folder, pids)
+    Ok((folder, pids))
 }
 
 /// Waits until the child opens the gate.
-async fn ready(path: &Path) {
-    let path = path.to_owned();
-    tokio::task::spawn_blocking(move || {
-        let mut text = String::new();
-        std::fs::File::open(path).unwrap().read_to_string(&mut text).unwrap();
-    })
-    .await
-    .unwrap();
+async fn ready(gate: &Path) -> Try<()> {
+    let gate = gate.to_owned();
+    tokio::task::spawn_blocking(move || std::fs::read(gate)).await??;
+    Ok(())
 }
 
 /// A named pipe whose opening by both sides is the meeting of test and child.
-fn gate(folder: &Path) -> std::path::PathBuf {
+fn gate(folder: &Path) -> Try<PathBuf> {
     let gate = folder.join("gate");
-    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    gate
+    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU)?;
+    Ok(gate)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_time_limit_ends_a_stubborn_tree_within_limit_and_grace() {
-    let (_folder, pids) = pids_file();
-    let limit = Duration::from_secs(2);
+    let (_folder, pids) = pids_file().unwrap();
+    let limit = Duration::from_secs(5);
     let begun = Instant::now();
     let finished = run(Command { timeout: Some(limit), ..stubborn(&pids, "sleep 1000") }).await.unwrap();
     assert_eq!((finished.ended, finished.status), (Ended::TimedOut, Status::Signaled(9)));
@@ -82,13 +78,13 @@ async fn a_time_limit_ends_a_stubborn_tree_within_limit_and_grace() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_a_stubborn_tree() {
-    let (folder, pids) = pids_file();
-    let gate = gate(folder.path());
+    let (folder, pids) = pids_file().unwrap();
+    let gate = gate(folder.path()).unwrap();
     let stop = Stop::new();
     let command = stubborn(&pids, &format!("echo >{}; sleep 1000", gate.display()));
     let (keeper, own_stop) = (keeper(), stop.clone());
     let running = tokio::spawn(async move { keeper.run(command, &own_stop).await });
-    ready(&gate).await;
+    ready(&gate).await.unwrap();
     stop.request();
     assert_eq!(running.await.unwrap().unwrap().ended, Ended::Stopped);
     assert_all_gone(&pids);
@@ -96,7 +92,7 @@ async fn a_stop_ends_a_stubborn_tree() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_child_leaves_behind_is_ended_with_it() {
-    let (_folder, pids) = pids_file();
+    let (_folder, pids) = pids_file().unwrap();
     let finished = run(stubborn(&pids, "exit 4")).await.unwrap();
     assert_eq!((finished.ended, finished.status), (Ended::Itself, Status::Exited(4)));
     assert_all_gone(&pids);
@@ -105,12 +101,12 @@ async fn what_a_child_leaves_behind_is_ended_with_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_child_that_heeds_term_says_its_last_word() {
     let folder = tempfile::tempdir().unwrap();
-    let gate = gate(folder.path());
+    let gate = gate(folder.path()).unwrap();
     let text = format!("trap 'echo bye; exit 7' TERM; echo >{}; while :; do sleep 0.01; done", gate.display());
     let (keeper, stop) = (keeper(), Stop::new());
     let own_stop = stop.clone();
     let running = tokio::spawn(async move { keeper.run(shell(&text), &own_stop).await });
-    ready(&gate).await;
+    ready(&gate).await.unwrap();
     stop.request();
     let finished = running.await.unwrap().unwrap();
     assert_eq!((finished.ended, finished.status), (Ended::Stopped, Status::Exited(7)));
@@ -126,14 +122,14 @@ async fn a_stopped_child_gets_its_term() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_run_ends_its_child() {
-    let (folder, pids) = pids_file();
-    let gate = gate(folder.path());
+    let (folder, pids) = pids_file().unwrap();
+    let gate = gate(folder.path()).unwrap();
     let command = stubborn(&pids, &format!("echo >{}; sleep 1000", gate.display()));
     let keeper = keeper();
     let own = keeper.clone();
     let running = tokio::spawn(async move { own.run(command, &Stop::new()).await });
-    ready(&gate).await;
-    let processes = processes(&pids);
+    ready(&gate).await.unwrap();
+    let processes = processes(&pids).unwrap();
     running.abort();
     assert!(running.await.unwrap_err().is_cancelled());
     assert!(processes.iter().all(|process| process.ends_within(LONG)));
@@ -143,13 +139,13 @@ async fn a_dropped_run_ends_its_child() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_ends_a_stubborn_tree() {
-    let (folder, pids) = pids_file();
-    let gate = gate(folder.path());
+    let (folder, pids) = pids_file().unwrap();
+    let gate = gate(folder.path()).unwrap();
     let command = stubborn(&pids, &format!("echo >{}; sleep 1000", gate.display()));
     let keeper = keeper();
     let own = keeper.clone();
     let running = tokio::spawn(async move { own.run(command, &Stop::new()).await });
-    ready(&gate).await;
+    ready(&gate).await.unwrap();
     keeper.shutdown().await;
     assert_all_gone(&pids);
     assert_eq!(running.await.unwrap().unwrap().ended, Ended::Stopped);
@@ -158,11 +154,11 @@ async fn a_shutdown_ends_a_stubborn_tree() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipe_that_a_stranger_holds_open_does_not_hold_up_the_end() {
     let folder = tempfile::tempdir().unwrap();
-    let gate = gate(folder.path());
+    let gate = gate(folder.path()).unwrap();
     let text = format!("echo $$; echo >{}; read line <{}; echo done", gate.display(), gate.display());
     let running = tokio::spawn(run(shell(&text)));
-    ready(&gate).await;
-    let step = step_below(std::process::id(), &gate);
+    ready(&gate).await.unwrap();
+    let step = step_below(std::process::id(), &gate).unwrap();
     let held = std::fs::File::options().write(true).open(format!("/proc/{step}/fd/1")).unwrap();
     tokio::task::spawn_blocking(move || std::fs::write(gate, "go\n").unwrap()).await.unwrap();
     assert_eq!(running.await.unwrap().unwrap().output.text(), format!("{step}\ndone\n"));
@@ -170,22 +166,22 @@ async fn a_pipe_that_a_stranger_holds_open_does_not_hold_up_the_end() {
 }
 
 /// The child whose command line names `gate`.
-fn step_below(pid: u32, gate: &Path) -> i32 {
-    let keepers = crate::support::children_of(pid);
-    let mut steps = keepers.iter().flat_map(|keeper| crate::support::children_of(keeper.cast_unsigned()));
-    let gate = gate.to_str().unwrap();
-    steps.find(|step| std::fs::read_to_string(format!("/proc/{step}/cmdline")).unwrap().contains(gate)).unwrap()
+fn step_below(pid: u32, gate: &Path) -> Option<i32> {
+    let keepers = children_of(pid);
+    let mut steps = keepers.iter().flat_map(|keeper| children_of(keeper.cast_unsigned()));
+    let gate = gate.to_str()?;
+    steps.find(|step| std::fs::read_to_string(format!("/proc/{step}/cmdline")).is_ok_and(|line| line.contains(gate)))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runner_killed_takes_everything_with_it() {
-    let (_folder, pids) = pids_file();
+    let (_folder, pids) = pids_file().unwrap();
     let script = format!("{STUBBORN}\nsleep 1000");
-    let mut runner = roles::start("runner", &[("SCRIPT", &script), ("PIDS", pids.to_str().unwrap())]);
+    let mut runner = roles::start("runner", &[("SCRIPT", &script), ("PIDS", pids.to_str().unwrap())]).unwrap();
     let printed = BufReader::new(runner.stdout.take().unwrap());
     assert!(printed.lines().any(|line| line.unwrap() == "ready"));
-    let mut below = processes(&pids);
-    below.extend(crate::support::children_of(runner.id()).into_iter().map(Process::open));
+    let mut below = processes(&pids).unwrap();
+    below.extend(children_of(runner.id()).into_iter().map(Process::open));
     assert_eq!(below.len(), 8, "seven and the keeper");
     assert!(!below.iter().any(Process::is_ended));
     let begun = Instant::now();
@@ -197,13 +193,13 @@ async fn a_runner_killed_takes_everything_with_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_keeper_killed_takes_its_children_with_it_and_is_replaced() {
-    let (folder, pids) = pids_file();
-    let gate = gate(folder.path());
+    let (folder, pids) = pids_file().unwrap();
+    let gate = gate(folder.path()).unwrap();
     let command = stubborn(&pids, &format!("echo >{}; sleep 1000", gate.display()));
     let keeper = keeper();
     let own = keeper.clone();
     let running = tokio::spawn(async move { own.run(command, &Stop::new()).await });
-    ready(&gate).await;
+    ready(&gate).await.unwrap();
     let leader: i32 = std::fs::read_to_string(&pids).unwrap().lines().next().unwrap().parse().unwrap();
     let status = std::fs::read_to_string(format!("/proc/{leader}/status")).unwrap();
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:\t")).unwrap().parse().unwrap();
@@ -223,9 +219,23 @@ async fn a_keeper_killed_takes_its_children_with_it_and_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_keeper_that_hangs_holds_up_no_time_limit() {
+    let keeper = keeper();
+    let command = Command {
+        grace: GRACE,
+        timeout: Some(Duration::from_millis(300)),
+        ..shell("kill -STOP $PPID; trap '' TERM; sleep 1000")
+    };
+    let finished = keeper.run(command, &Stop::new()).await.unwrap();
+    assert_eq!(finished.ended, Ended::TimedOut);
+    assert!(keeper.run(shell("true"), &Stop::new()).await.unwrap().status.is_success());
+    keeper.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_subtree_that_forks_without_end_is_caught() {
     let folder = tempfile::tempdir().unwrap();
-    let gate = gate(folder.path());
+    let gate = gate(folder.path()).unwrap();
     // Each process starts the next in a session of its own, and ends: none is there for long.
     let text = format!(
         "echo >{}; export TEXT='sleep 0.01; exec setsid --fork sh -c \"$TEXT\"'; trap '' TERM; \
@@ -236,7 +246,7 @@ async fn a_subtree_that_forks_without_end_is_caught() {
     let (keeper, stop) = (keeper(), Stop::new());
     let own_stop = stop.clone();
     let running = tokio::spawn(async move { keeper.run(command, &own_stop).await });
-    ready(&gate).await;
+    ready(&gate).await.unwrap();
     stop.request();
     assert_eq!(running.await.unwrap().unwrap().ended, Ended::Stopped);
 }

@@ -1,49 +1,52 @@
 //! Runners in a process of their own: this test binary again, so that a test can kill it or count what it holds.
 
+use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use unidist::Stop;
 
-use crate::support::{keeper, shell};
+use crate::support::{Try, children_of, keeper, shell};
 
 const ROLE: &str = "PROCBLOCK_TEST_ROLE";
 
 /// Starts this binary in a role; what it prints comes through a pipe.
-pub(crate) fn start(role: &str, variables: &[(&str, &str)]) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+pub(crate) fn start(role: &str, variables: &[(&str, &str)]) -> Try<Child> {
+    let child = Command::new(std::env::current_exe()?)
         .args(["roles::enter", "--exact", "--nocapture"])
         .env(ROLE, role)
         .envs(variables.iter().copied())
         .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+        .spawn()?;
+    Ok(child)
 }
 
 /// Not a test of its own: does nothing unless started in a role.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn enter() {
     match std::env::var(ROLE).as_deref() {
-        Ok("runner") => run_script().await,
-        Ok("counter") => count_what_is_left().await,
+        Ok("runner") => run_script().await.unwrap(),
+        Ok("counter") => count_what_is_left().await.unwrap(),
         _ => {}
     }
 }
 
 /// Runs the script in `SCRIPT`, its output being this process's own.
-async fn run_script() {
+async fn run_script() -> Try<()> {
     let command = procblock::process::Command {
         grace: Duration::from_millis(300),
         output: procblock::process::Output::File("/dev/stdout".into()),
-        ..shell(&std::env::var("SCRIPT").unwrap())
+        ..shell(&std::env::var("SCRIPT")?)
     };
-    keeper().run(command, &Stop::new()).await.unwrap();
+    keeper().run(command, &Stop::new()).await?;
+    Ok(())
 }
 
 /// Prints what a thousand children leave behind.
-async fn count_what_is_left() {
-    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-    let before = descriptors();
+async fn count_what_is_left() -> Try<()> {
+    let descriptors = |pid: u32| std::fs::read_dir(format!("/proc/{pid}/fd")).map(Iterator::count);
+    let own = std::process::id();
+    let before = descriptors(own)?;
     let keeper = keeper();
     let runs: Vec<_> = (0..1000)
         .map(|number| {
@@ -52,14 +55,16 @@ async fn count_what_is_left() {
         })
         .collect();
     for (number, run) in runs.into_iter().enumerate() {
-        let finished = run.await.unwrap().unwrap();
-        assert_eq!(finished.output.text(), format!("{number}\n"));
+        assert_eq!(run.await??.output.text(), format!("{number}\n"));
     }
-    let keepers = crate::support::children_of(std::process::id());
-    assert_eq!(keepers.len(), 1);
-    println!("below the keeper: {}", crate::support::children_of(keepers[0].cast_unsigned()).len());
-    println!("held by the keeper: {}", std::fs::read_dir(format!("/proc/{}/fd", keepers[0])).unwrap().count());
+    let keepers = children_of(own);
+    let only = keepers.first().ok_or("no keeper")?.cast_unsigned();
+    let mut out = std::io::stdout();
+    writeln!(out, "below the runner: {} keeper", keepers.len())?;
+    writeln!(out, "below the keeper: {}", children_of(only).len())?;
+    writeln!(out, "held by the keeper: {}", descriptors(only)?)?;
     keeper.shutdown().await;
-    println!("below the runner: {}", crate::support::children_of(std::process::id()).len());
-    println!("more descriptors: {}", descriptors() - before);
+    writeln!(out, "below the runner: {}", children_of(own).len())?;
+    writeln!(out, "more descriptors: {}", descriptors(own)? - before)?;
+    Ok(())
 }
