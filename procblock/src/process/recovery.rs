@@ -14,7 +14,6 @@ use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, getsid, waitpid};
 use tokio::time::Instant;
 
-use super::keeper::ORPHANED_GRACE;
 use super::subtree::{children, send_signal, with_descendants};
 
 /// How often orphans are looked at while they end.
@@ -54,9 +53,9 @@ impl Drop for OwnChild {
     }
 }
 
-/// Ends every orphan of a dead keeper with its subtree: TERM, after 5 s KILL. Orphans that do not end are named in
+/// Ends every orphan of a dead keeper with its subtree: TERM, after `grace` KILL. Orphans that do not end are named in
 /// the log 5 s later.
-pub(super) async fn end_orphans() {
+pub(super) async fn end_orphans(grace: Duration) {
     let begun = Instant::now();
     let mut told = BTreeSet::new();
     loop {
@@ -64,8 +63,8 @@ pub(super) async fn end_orphans() {
         if orphans.is_empty() {
             return;
         }
-        let is_late = begun.elapsed() >= ORPHANED_GRACE;
-        if begun.elapsed() >= ORPHANED_GRACE + STUCK_AFTER {
+        let is_late = begun.elapsed() >= grace;
+        if begun.elapsed() >= grace + STUCK_AFTER {
             log::error!("processes {orphans:?} do not end, not even by KILL");
             return;
         }
