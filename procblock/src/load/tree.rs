@@ -165,7 +165,10 @@ impl Builder<'_> {
         let mark = self.mark(&span.start);
         self.documents += 1;
         if self.documents == 1 {
-            self.read_to = if is_explicit { span.end } else { span.start };
+            // The place of a document without `---` is that of its first token, which may be a block's text.
+            if is_explicit {
+                self.read_to = span.end;
+            }
             return Ok(());
         }
         self.error(
@@ -282,7 +285,8 @@ impl Builder<'_> {
                 self.error(&mark, "a value without a key", "write a key before the colon, or quote the text");
             }
             if anchor > 0 {
-                let node = Node { mark, kind: Kind::Scalar(Value::String(scalar.text.into_owned()), Style::Plain) };
+                let node =
+                    Node { mark, kind: Kind::Scalar(Value::String(scalar.text.into_owned()), style_of(scalar.style)) };
                 self.anchor(&node, anchor)?;
             }
             return Ok(());
@@ -297,11 +301,8 @@ impl Builder<'_> {
 
     fn value(&mut self, scalar: Scalar<'_>) -> Node {
         let Scalar { text, style, mut mark, forced } = scalar;
-        let (is_plain, style) = match style {
-            ScalarStyle::Plain => (true, Style::Plain),
-            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => (false, Style::Quoted),
-            ScalarStyle::Literal | ScalarStyle::Folded => (false, Style::Block),
-        };
+        let style = style_of(style);
+        let is_plain = style == Style::Plain;
         if is_plain && text.is_empty() {
             mark = self.place_of_nothing(mark);
         }
@@ -433,6 +434,14 @@ impl Builder<'_> {
         }
         let loaded = self.loader.include(value, depth)?;
         Some(Inclusion::Import(name.to_owned(), loaded))
+    }
+}
+
+fn style_of(style: ScalarStyle) -> Style {
+    match style {
+        ScalarStyle::Plain => Style::Plain,
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
+        ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
     }
 }
 

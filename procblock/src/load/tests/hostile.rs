@@ -1,5 +1,7 @@
 //! Input made to break a loader: nothing panics, hangs or grows.
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -130,6 +132,29 @@ fn long_lines_and_many_mistakes_stay_small_and_fast() {
 fn what_a_terminal_would_obey_is_not_printed() {
     let refused = refusal("a: 1\na\u{1b}[31m: \"\u{7}\u{202e}\" \u{1b} x\n\"\\e[2J\": 1\n\"\\e[2J\": 2\n");
     assert!(!refused.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{refused:?}");
+}
+
+#[test]
+fn the_inputs_kept_from_fuzzing_break_nothing() -> Result<(), Box<dyn std::error::Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut count = 0;
+    for folder in ["fuzz/seeds/load", "tests/cases/load"] {
+        for entry in fs::read_dir(root.join(folder))? {
+            let path = entry?.path();
+            if !path.is_file() {
+                continue;
+            }
+            let bytes = fs::read(&path)?;
+            let text = String::from_utf8_lossy(&bytes);
+            let _ = load(&text).map_err(|error| error.to_string());
+            if let Ok(document) = load_data_text(Source::new("t.yaml", "/nonexistent", text.as_ref())) {
+                check_marks(&document.root, &text);
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 100, "only {count} inputs");
+    Ok(())
 }
 
 /// Pieces that mean something to a YAML parser, and some that don't.
