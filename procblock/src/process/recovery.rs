@@ -11,7 +11,7 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rustix::process::{Pid, Signal, WaitOptions, getpid, getsid, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, waitpid};
 use tokio::time::Instant;
 
 use super::subtree::{children, send_signal, with_descendants};
@@ -81,8 +81,13 @@ pub(super) async fn end_orphans(grace: Duration) {
 
 fn orphans() -> Vec<Pid> {
     let own = OWN.lock();
-    let session = getsid(None).ok();
-    let is_orphan = |pid: &Pid| !own.contains(&pid.as_raw_nonzero().get()) && getsid(Some(*pid)).ok() != session;
+    // Of nix, not rustix: in a container the runner's own session may be outside, and so 0.
+    let session_of = |pid: i32| nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(pid))).ok();
+    let session = session_of(0);
+    let is_orphan = |pid: &Pid| {
+        let pid = pid.as_raw_nonzero().get();
+        !own.contains(&pid) && session_of(pid) != session
+    };
     children(getpid()).into_iter().filter(is_orphan).collect()
 }
 
