@@ -16,7 +16,6 @@ use crate::process::Keeper;
 use crate::script::{ScriptConfig, Scripts};
 use crate::series::SeriesClient;
 use crate::thread::RunThreads;
-use crate::value::{Map, Value};
 
 /// How long an ending instance waits for runs under way: the children's grace and a little.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
@@ -62,8 +61,6 @@ pub struct Instance {
     pub series: Arc<SeriesClient>,
     /// The run-threads.
     pub threads: RunThreads,
-    /// A value that is nothing: for calls that have no block of their own.
-    pub empty: Value,
     owners: AtomicU64,
     lock_owners: Arc<LockOwners>,
     /// Lists and workers that go on beside the blocks.
@@ -106,7 +103,6 @@ impl Instance {
             scripts,
             keeper,
             series,
-            empty: Value::Object(Map::new()),
             owners: AtomicU64::new(1),
             lock_owners,
             background: Background::default(),
