@@ -19,6 +19,7 @@ pub mod runner;
 pub mod script;
 pub mod series;
 pub mod spec;
+mod state_files;
 pub mod step;
 pub mod tag;
 pub mod thread;

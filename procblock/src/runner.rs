@@ -108,6 +108,7 @@ impl Runner {
             python: or(&usage.python, &None, "python3"),
             keeper: executable.to_path_buf(),
             series: crate::instance::beside(executable, "procblock-series"),
+            load_state: usage.load_state.clone(),
         }
     }
 
