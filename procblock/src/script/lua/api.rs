@@ -61,23 +61,19 @@ fn json(lua: &Lua, natives: &Table, array: &Table, control: &Arc<Control>) -> ml
     let encode = lua.create_function(move |lua, (value, indent): (LuaValue, Option<bool>)| {
         let taken = Taker::new(&marks, &limits).take(&value).map_err(|fault| fault.text("json.encode: value"));
         let text = taken.and_then(|value| {
-            let text = if indent == Some(true) {
-                serde_json::to_string_pretty(&value)
-            } else {
-                serde_json::to_string(&value)
-            };
+            let text =
+                if indent == Some(true) { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
             text.map_err(|error| format!("json.encode: {error}"))
         });
         answer(lua, text)
     })?;
     natives.raw_set("encode", encode)?;
     let marks = array.clone();
-    let decode = lua.create_function(move |lua, text: LuaString| {
-        match serde_json::from_slice::<Value>(&text.as_bytes()) {
+    let decode =
+        lua.create_function(move |lua, text: LuaString| match serde_json::from_slice::<Value>(&text.as_bytes()) {
             Ok(value) => answer(lua, Ok(Given { value: &value, array: &marks })),
             Err(error) => answer(lua, Err::<LuaValue, _>(format!("json.decode: {error}"))),
-        }
-    })?;
+        })?;
     natives.raw_set("decode", decode)
 }
 
@@ -90,14 +86,12 @@ fn time(lua: &Lua, natives: &Table) -> mlua::Result<()> {
     natives.raw_set("now", lua.create_function(|_, ()| Ok(now()))?)?;
     let base = std::time::Instant::now();
     natives.raw_set("monotonic", lua.create_function(move |_, ()| Ok(base.elapsed().as_secs_f64()))?)?;
-    let sleep = lua.create_async_function(async |lua: Lua, value: LuaValue| {
-        match duration(&value) {
-            Ok(duration) => {
-                tokio::time::sleep(duration).await;
-                answer(&lua, Ok(LuaValue::Nil))
-            }
-            Err(text) => answer(&lua, Err::<LuaValue, _>(text)),
+    let sleep = lua.create_async_function(async |lua: Lua, value: LuaValue| match duration(&value) {
+        Ok(duration) => {
+            tokio::time::sleep(duration).await;
+            answer(&lua, Ok(LuaValue::Nil))
         }
+        Err(text) => answer(&lua, Err::<LuaValue, _>(text)),
     })?;
     natives.raw_set("sleep", sleep)
 }
@@ -151,12 +145,7 @@ fn outside(
     natives.raw_set("host", call)
 }
 
-fn prepare(
-    name: &str,
-    arguments: &[LuaValue],
-    array: &Table,
-    control: &Control,
-) -> Result<Vec<Value>, String> {
+fn prepare(name: &str, arguments: &[LuaValue], array: &Table, control: &Control) -> Result<Vec<Value>, String> {
     if !control.may_go_on() {
         return Err("the call was ended".into());
     }

@@ -146,16 +146,17 @@ impl<'a> Taker<'a> {
             LuaValue::LightUserData(pointer) if pointer.0.is_null() => Value::Null,
             other => {
                 let kind = other.type_name();
-                return Err(Fault::new(format!("a {kind} cannot be passed on; expected a text, number, boolean or table")));
+                return Err(Fault::new(format!(
+                    "a {kind} cannot be passed on; expected a text, number, boolean or table"
+                )));
             }
         })
     }
 
     fn count(&mut self, bytes: usize) -> Result<(), Fault> {
-        self.bytes_left = self
-            .bytes_left
-            .checked_sub(bytes)
-            .ok_or_else(|| Fault::new("the value is larger than the script's memory limit; raise \"limits: {memory}\""))?;
+        self.bytes_left = self.bytes_left.checked_sub(bytes).ok_or_else(|| {
+            Fault::new("the value is larger than the script's memory limit; raise \"limits: {memory}\"")
+        })?;
         self.until_question -= 1;
         if self.until_question == 0 {
             self.until_question = NODES_BETWEEN;
@@ -196,7 +197,9 @@ impl<'a> Taker<'a> {
         let mut fault = None;
         let walked = table.for_each(|key: LuaValue, value: LuaValue| {
             let taken = self.entry(&key, &value, depth).map(|(key, value)| match key {
-                Key::Index(index) if rest.is_empty() && usize::try_from(index) == Ok(list.len() + 1) => list.push(value),
+                Key::Index(index) if rest.is_empty() && usize::try_from(index) == Ok(list.len() + 1) => {
+                    list.push(value)
+                }
                 key => rest.push((key, value)),
             });
             taken.map_err(|found| {

@@ -44,7 +44,10 @@ pub(super) fn from_lua(error: &mlua::Error, chunks: &[ChunkName]) -> RunError {
     let trace = if trace.is_empty() { callback_trace(error) } else { trace.to_owned() };
     let (place, message) = match leading_place(message, chunks) {
         Some((place, message)) => (Some(place), message.to_owned()),
-        None => (trace.lines().find_map(|line| leading_place(line.trim_start(), chunks)).map(|(place, _)| place), message.to_owned()),
+        None => (
+            trace.lines().find_map(|line| leading_place(line.trim_start(), chunks)).map(|(place, _)| place),
+            message.to_owned(),
+        ),
     };
     let mut failure = RunError::new(kind, readable(kind, &message));
     failure.place = place.or_else(|| chunks.first().map(|chunk| chunk.full.clone()));
@@ -79,8 +82,7 @@ fn strip_own(message: &str) -> &str {
 
 fn innermost(error: &mlua::Error) -> (RunErrorKind, String) {
     match error {
-        mlua::Error::CallbackError { cause, .. }
-        | mlua::Error::WithContext { cause, .. } => innermost(cause),
+        mlua::Error::CallbackError { cause, .. } | mlua::Error::WithContext { cause, .. } => innermost(cause),
         mlua::Error::MemoryError(text) => (RunErrorKind::Limit, text.clone()),
         mlua::Error::RuntimeError(text) if text.starts_with("not enough memory") => (RunErrorKind::Limit, text.clone()),
         mlua::Error::RuntimeError(text) => {

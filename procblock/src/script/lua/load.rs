@@ -201,8 +201,9 @@ fn require(
     if sources.lock().files.len() >= FILES_MAX {
         return Err(format!("require: more than {FILES_MAX} files in one script"));
     }
-    let (content, identity) = files::read(&path)
-        .map_err(|error| format!("require: {}; only Lua files beside the script can be required", files::missing(&path, &error).message))?;
+    let (content, identity) = files::read(&path).map_err(|error| {
+        format!("require: {}; only Lua files beside the script can be required", files::missing(&path, &error).message)
+    })?;
     sources.lock().add(&path, identity, &content);
     compile(lua, environment, sources, (&path.to_string_lossy(), &content)).map_err(|error| {
         let failure = failure::from_lua(&error, &sources.lock().chunks);

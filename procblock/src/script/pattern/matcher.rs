@@ -109,7 +109,11 @@ impl<'a, 'b> Matcher<'a, 'b> {
             let Some(item) = self.pattern.items.get(index).copied() else { return Ok(Some(at)) };
             let next = match item {
                 Item::Byte(_, Repeat::Once) | Item::OneOf(_, Repeat::Once) => {
-                    if self.is_single(item, at) { Some(at + 1) } else { None }
+                    if self.is_single(item, at) {
+                        Some(at + 1)
+                    } else {
+                        None
+                    }
                 }
                 Item::Byte(_, repeat) | Item::OneOf(_, repeat) => return self.repeated(repeat, (index, at), depth),
                 Item::Open(capture) => return self.capture(capture, Capture::Open(at), (index, at), depth),
@@ -193,12 +197,7 @@ impl<'a, 'b> Matcher<'a, 'b> {
         }
     }
 
-    fn fewest(
-        &mut self,
-        item: Item,
-        (index, mut at): (usize, usize),
-        depth: usize,
-    ) -> Result<Option<usize>, Refused> {
+    fn fewest(&mut self, item: Item, (index, mut at): (usize, usize), depth: usize) -> Result<Option<usize>, Refused> {
         loop {
             if let Some(end) = self.items(index + 1, at, depth + 1)? {
                 return Ok(Some(end));

@@ -85,21 +85,17 @@ pub(super) fn install(lua: &Lua, natives: &Table, control: &Arc<Control>) -> mlu
         "next_match",
         lua.create_function(
             move |lua, (text, pattern, from, last_end, may_anchor): (LuaString, LuaString, i64, i64, bool)| {
-                let search = Search {
-                    from: usize::try_from(from - 1).unwrap_or(0),
-                    last_end: usize::try_from(last_end).ok(),
-                };
+                let search =
+                    Search { from: usize::try_from(from - 1).unwrap_or(0), last_end: usize::try_from(last_end).ok() };
                 raised(lua, next.next_match(lua, &text, &pattern, &search, may_anchor))
             },
         )?,
     )?;
     natives.raw_set(
         "substitute",
-        lua.create_function(
-            move |lua, (text, pattern, with, most): (LuaString, LuaString, LuaValue, Option<i64>)| {
-                raised(lua, engine.substitute(lua, &text, &pattern, (&with, most.unwrap_or(i64::MAX))))
-            },
-        )?,
+        lua.create_function(move |lua, (text, pattern, with, most): (LuaString, LuaString, LuaValue, Option<i64>)| {
+            raised(lua, engine.substitute(lua, &text, &pattern, (&with, most.unwrap_or(i64::MAX))))
+        })?,
     )
 }
 
@@ -300,9 +296,7 @@ fn span(start: usize, end: usize) -> MultiValue {
 
 fn captured(lua: &Lua, text: &[u8], capture: Capture) -> Result<LuaValue, Problem> {
     match capture {
-        Capture::Span(start, end) => {
-            Ok(LuaValue::String(lua.create_string(text.get(start..end).unwrap_or_default())?))
-        }
+        Capture::Span(start, end) => Ok(LuaValue::String(lua.create_string(text.get(start..end).unwrap_or_default())?)),
         Capture::Position(at) => Ok(position(at)),
         Capture::Open(_) => Err(Problem::Text("unfinished capture".into())),
     }
