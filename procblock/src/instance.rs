@@ -107,7 +107,7 @@ impl Instance {
         });
         let script_config =
             ScriptConfig { python: config.python, functions: crate::host::api::functions(), ..ScriptConfig::default() };
-        let scripts = Scripts::new(Arc::clone(&host), script_config);
+        let scripts = Scripts::new(Arc::clone(&host), Arc::new(keeper.clone()), script_config);
         Ok(Arc::new(Instance {
             name: config.name,
             node: node_name(),

@@ -18,3 +18,5 @@ mod tests;
 
 pub(in crate::script) use control::Control;
 pub(super) use pool::Pool;
+#[cfg(test)]
+pub(super) use run::bare_environment;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mlua::thread::AsyncThread;
 use mlua::{Function, IntoLua, Lua, LuaOptions, MultiValue, StdLib, Table, Thread, Value as LuaValue};
@@ -18,8 +18,7 @@ use super::failure;
 use super::load::{Entry, Loaded};
 use crate::error::{RunError, RunErrorKind};
 use crate::host::Host;
-use crate::script::{Call, Script, ScriptConfig, waiting};
-use crate::units;
+use crate::script::{Call, Script, ScriptConfig, ended_text, waiting};
 use crate::value::{Map, Value};
 
 const PRELUDE: &str = include_str!("prelude.lua");
@@ -349,13 +348,13 @@ enum Failed {
     Ended(Ended),
 }
 
-/// The words for a call that was ended.
-pub(in crate::script) fn ended_text(ended: Ended, timeout: Option<Duration>) -> (RunErrorKind, String) {
-    match ended {
-        Ended::TimedOut => {
-            let limit = timeout.map(units::format_duration).unwrap_or_default();
-            (RunErrorKind::TimedOut, format!("the script did not end within its time limit of {limit}"))
-        }
-        Ended::Stopped => (RunErrorKind::Stopped, "the script was ended because a stop was requested".into()),
-    }
+/// A state with an environment in it, for tests of what the environment holds.
+#[cfg(test)]
+pub(in crate::script) fn bare_environment() -> (Lua, Table) {
+    let host: Arc<dyn Host> = Arc::new(crate::script::testing::TestHost::default());
+    let state = State::new(&host, &ScriptConfig::default(), &Arc::new(Semaphore::new(1))).unwrap();
+    state.control.begin(None, 1 << 30, Context::default());
+    let required = state.lua.create_function(|_, ()| Ok(())).unwrap();
+    let environment = state.new_environment.call(required).unwrap();
+    (state.lua, environment)
 }

@@ -325,7 +325,7 @@ async fn long_scripts_leave_the_workers_to_others() {
 async fn a_runtime_with_one_thread_works_too() {
     let bench = Bench::new().within(Duration::from_millis(50));
     assert_eq!(
-        bench.lua("local n = 0 for i = 1, 3e6 do n = n + 1 end return {n = 1}").await.map_err(|e| e.kind),
+        bench.lua("local n = 0 while true do n = n + 1 end").await.map_err(|e| e.kind),
         Err(RunErrorKind::TimedOut)
     );
     assert_eq!(bench.lua("time.sleep(0.001) return {n = 1}").await, Ok(json!({"n": 1})));
