@@ -38,7 +38,8 @@ fn write_block(value: &Value, depth: usize, text: &mut String) {
 }
 
 fn write_inner(inner: &Value, depth: usize, text: &mut String) {
-    let is_block = inner.as_object().is_some_and(|map| !map.is_empty()) || inner.as_array().is_some_and(|list| !list.is_empty());
+    let is_block =
+        inner.as_object().is_some_and(|map| !map.is_empty()) || inner.as_array().is_some_and(|list| !list.is_empty());
     if is_block {
         text.push('\n');
         write_block(inner, depth + 1, text);
@@ -60,7 +61,10 @@ fn scalar(string: &str) -> String {
     let is_plain = string.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '/')
         && string.chars().all(is_word)
         && !string.ends_with(' ')
-        && !matches!(string.to_ascii_lowercase().as_str(), "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "nan" | "inf");
+        && !matches!(
+            string.to_ascii_lowercase().as_str(),
+            "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "nan" | "inf"
+        );
     if is_plain { string.to_string() } else { Value::String(string.to_string()).to_string() }
 }
 

@@ -1,6 +1,6 @@
 //! Time series of a run through the built procblock-series, with the system's `rrdtool` as witness.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod faults;
 mod linking;

@@ -11,7 +11,7 @@ use crate::usage::Usage;
 use crate::value::Value;
 
 /// Where tags that nothing else orders stand: plain data and nested blocks.
-pub const PRIORITY_DEFAULT: i32 = 500;
+const PRIORITY_DEFAULT: i32 = 500;
 
 /// A tag this long or longer is protected from being mistyped as data.
 const TYPO_TAG_LENGTH: usize = 8;
@@ -120,7 +120,7 @@ impl Compiler {
             node.entries().unwrap_or_default().iter().filter_map(|entry| self.tag(entry, node)).collect();
         tags.sort_by_key(|tag| tag.priority);
         self.script_prefix = outside;
-        Block { tags, return_tag: self.return_tag(node) }
+        Block { tags, return_tag: self.return_tag(node), source: Arc::new(node.to_value()) }
     }
 
     fn return_tag(&mut self, node: &Node) -> Option<(String, Mark)> {
@@ -200,7 +200,11 @@ impl Compiler {
             .filter(|tag| !tag.starts_with("__"));
         let Some(near) = near else { return Some(()) };
         let what = format!("unknown tag \"{key}\"");
-        self.problems.error(&entry.mark, what, format!("did you mean \"{near}\"? (data of that name goes under data:)"));
+        self.problems.error(
+            &entry.mark,
+            what,
+            format!("did you mean \"{near}\"? (data of that name goes under data:)"),
+        );
         None
     }
 

@@ -26,6 +26,8 @@ pub struct Block {
     pub tags: Vec<TagEntry>,
     /// The tag whose value the block returns instead of its result.
     pub return_tag: Option<(String, Mark)>,
+    /// Its YAML, for scripts that look at it.
+    pub source: Arc<Value>,
 }
 
 /// How far a block has come.
@@ -48,6 +50,7 @@ impl Progress {
 impl Block {
     /// Runs the block. Locks it took are released when this returns, whatever happened.
     pub async fn process(self: &Arc<Self>, run: &mut Run) -> Processed {
+        run.block = Arc::clone(&self.source);
         let error = self.run_tags(run).await;
         run.release_locks();
         let mut result = std::mem::take(&mut run.results);
@@ -105,7 +108,8 @@ impl Block {
         let (name, mark) = self.return_tag.as_ref()?;
         Some(result.get(name).cloned().ok_or_else(|| {
             let known: Vec<&str> = result.keys().map(String::as_str).collect();
-            let text = format!("__return_tag names \"{name}\", which is not in the result; it has: {}", known.join(", "));
+            let text =
+                format!("__return_tag names \"{name}\", which is not in the result; it has: {}", known.join(", "));
             placed(RunError::failed(text), mark)
         }))
     }

@@ -28,9 +28,8 @@ pub struct Input {
 }
 
 static ENVIRONMENT: LazyLock<Value> = LazyLock::new(|| {
-    let pairs = std::env::vars_os().filter_map(|(name, value)| {
-        Some((name.into_string().ok()?, Value::String(value.into_string().ok()?)))
-    });
+    let pairs = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, Value::String(value.into_string().ok()?))));
     Value::Object(pairs.collect())
 });
 
@@ -54,6 +53,8 @@ pub struct Run {
     pub owner: Arc<str>,
     /// Ends the waits of this run.
     pub stop: Stop,
+    /// The YAML of the block, for scripts that look at it.
+    pub block: Arc<Value>,
     /// Locks held for the rest of the block, by name.
     pub guards: Vec<(String, unidist::LockGuard)>,
     depth: u32,
@@ -75,6 +76,7 @@ impl Run {
             folder,
             owner,
             stop,
+            block: Arc::default(),
             guards: Vec::new(),
             depth: 0,
         }
@@ -86,7 +88,9 @@ impl Run {
     /// Blocks are nested too deeply, as when a block calls itself for ever.
     pub fn nested(&self) -> Result<Run, RunError> {
         if self.depth >= DEPTH_MAX {
-            return Err(RunError::failed(format!("blocks run inside blocks more than {DEPTH_MAX} deep; does one call itself?")));
+            return Err(RunError::failed(format!(
+                "blocks run inside blocks more than {DEPTH_MAX} deep; does one call itself?"
+            )));
         }
         let mut outer = Map::clone(&self.outer);
         outer.extend(self.results.iter().map(|(key, value)| (key.clone(), value.clone())));
@@ -100,6 +104,7 @@ impl Run {
             folder: self.folder.clone(),
             owner: self.instance.next_owner(),
             stop: self.stop.clone(),
+            block: Arc::clone(&self.block),
             guards: Vec::new(),
             depth: self.depth + 1,
         })

@@ -1,14 +1,13 @@
 //! The command line: arguments and exit codes.
 
 mod check;
+mod own_words;
 mod run;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-pub use run::RunArgs;
 
 /// Done, and for a longrunning file also after a stop.
 pub const EXIT_DONE: u8 = 0;
@@ -26,7 +25,10 @@ belongs to the file (also --help), except -v, -vv, -o, --set and --unidist where
 
 #[derive(Parser)]
 #[command(name = "procblock", version, about = "One YAML file is a whole small system.", after_help = EXIT_HELP)]
-#[command(override_usage = "procblock FILE [options] [args]\n       procblock COMMAND …", arg_required_else_help = true)]
+#[command(
+    override_usage = "procblock FILE [options] [args]\n       procblock COMMAND …",
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -35,7 +37,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run a block file; the word `run` may be left out.
-    Run(RunArgs),
+    Run(run::RunArgs),
     /// Check block files without running them.
     Check(check::CheckArgs),
 }
@@ -44,7 +46,9 @@ enum Command {
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut words: Vec<OsString> = arguments.into_iter().collect();
     if words.len() < 2 {
-        eprintln!("error: no procblock YAML file was specified\n\nusage: procblock FILE [options] [args]\n       procblock --help");
+        eprintln!(
+            "error: no procblock YAML file was specified\n\nusage: procblock FILE [options] [args]\n       procblock --help"
+        );
         return ExitCode::from(EXIT_FAILED);
     }
     if is_run_without_word(&words) {

@@ -30,7 +30,10 @@ pub(crate) type LockOwners = Mutex<HashSet<String>>;
 /// Every function that scripts may call: `module.function`.
 pub(crate) fn functions() -> Vec<String> {
     let shared = unidist::call::FUNCTIONS.iter().map(|function| function.name);
-    shared.chain(process::FUNCTIONS.iter().chain(file::FUNCTIONS).chain(timeseries::FUNCTIONS).copied()).map(str::to_string).collect()
+    shared
+        .chain(process::FUNCTIONS.iter().chain(file::FUNCTIONS).chain(timeseries::FUNCTIONS).copied())
+        .map(str::to_string)
+        .collect()
 }
 
 impl Api {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::host::{Caller, HostError};
 use crate::value::{Value, to_text};
 
-pub(super) const FUNCTIONS: &[&str] = &["file.read", "file.write", "file.append", "file.exists", "file.list", "file.remove"];
+pub(super) const FUNCTIONS: &[&str] =
+    &["file.read", "file.write", "file.append", "file.exists", "file.list", "file.remove"];
 
 /// The most that `file.read` returns, in bytes.
 const READ_MAX: u64 = 16 * 1024 * 1024;

@@ -34,7 +34,9 @@ pub(super) async fn call(api: &Api, caller: &Caller, name: &str, arguments: &[Va
 fn command(caller: &Caller, arguments: &[Value]) -> Result<Command, HostError> {
     let bad = |text: &str| HostError::new("bad_argument", text);
     let words = match arguments.first() {
-        Some(Value::Array(words)) if !words.is_empty() => words.iter().map(|word| OsString::from(to_text(word))).collect(),
+        Some(Value::Array(words)) if !words.is_empty() => {
+            words.iter().map(|word| OsString::from(to_text(word))).collect()
+        }
         _ => return Err(bad("process.run takes a list: program and arguments")),
     };
     let empty = Map::new();

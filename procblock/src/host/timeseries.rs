@@ -49,14 +49,19 @@ fn window(options: &Map) -> Result<(Consolidation, Window), HostError> {
         Some(value) => match value.as_f64() {
             Some(seconds) if seconds <= 0.0 => Ok(now.saturating_add(seconds as i64)),
             Some(seconds) => Ok(seconds as i64),
-            None => Err(bad(format!("{name} is {value}; expected seconds since 1970, or not above 0 before the present"))),
+            None => {
+                Err(bad(format!("{name} is {value}; expected seconds since 1970, or not above 0 before the present")))
+            }
         },
     };
     let mut window = Window::new(moment("from", -WINDOW_DEFAULT)?, moment("to", 0)?);
     window.resolution = options.get("resolution").and_then(Value::as_u64);
     let word = options.get("consolidation").and_then(Value::as_str).unwrap_or("AVERAGE");
     let consolidation = Consolidation::from_name(word);
-    Ok((consolidation.ok_or_else(|| bad(format!("consolidation is {word}; expected AVERAGE, MIN, MAX or LAST")))?, window))
+    Ok((
+        consolidation.ok_or_else(|| bad(format!("consolidation is {word}; expected AVERAGE, MIN, MAX or LAST")))?,
+        window,
+    ))
 }
 
 /// Every series of this run: path, counts, newest sample, error.
@@ -69,7 +74,10 @@ fn status(api: &Api) -> Value {
         map.insert("repeated".into(), series.repeated.into());
         map.insert("dropped".into(), series.dropped.into());
         map.insert("last_time".into(), series.last_time.into());
-        map.insert("last".into(), Value::Object(series.last.into_iter().map(|(name, value)| (name, value.into())).collect()));
+        map.insert(
+            "last".into(),
+            Value::Object(series.last.into_iter().map(|(name, value)| (name, value.into())).collect()),
+        );
         map.insert("error".into(), series.last_error.into());
         Value::Object(map)
     };

@@ -62,9 +62,7 @@ impl FieldKind {
             }
             FieldKind::Steps => "a list of steps".into(),
             FieldKind::Block => "a mapping of tags".into(),
-            FieldKind::OneOf(kinds) => {
-                kinds.iter().map(FieldKind::expected).collect::<Vec<_>>().join(", or ")
-            }
+            FieldKind::OneOf(kinds) => kinds.iter().map(FieldKind::expected).collect::<Vec<_>>().join(", or "),
         }
     }
 }

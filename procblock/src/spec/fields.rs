@@ -47,7 +47,11 @@ impl<'n> Fields<'n> {
         let mut found: Vec<(&'static str, &'n Entry)> = Vec::new();
         for entry in entries {
             let Some(spec) = specs.iter().find(|spec| same_key(&entry.key, spec.name)) else {
-                problems.error(&entry.mark, format!("unknown key \"{}\" in {what}", entry.key), suggest(&entry.key, specs));
+                problems.error(
+                    &entry.mark,
+                    format!("unknown key \"{}\" in {what}", entry.key),
+                    suggest(&entry.key, specs),
+                );
                 continue;
             };
             if let Some((_, earlier)) = found.iter().find(|(name, _)| *name == spec.name) {
@@ -81,7 +85,11 @@ impl<'n> Fields<'n> {
     pub fn literal<T: FromValue>(&self, name: &str, problems: &mut Problems) -> Option<T> {
         let node = self.node(name)?;
         if has_placeholder(node) {
-            problems.error(&node.mark, format!("{name} can't hold ${{…}}"), "write the value itself: it is needed before anything runs");
+            problems.error(
+                &node.mark,
+                format!("{name} can't hold ${{…}}"),
+                "write the value itself: it is needed before anything runs",
+            );
             return None;
         }
         T::from_value(&node.to_value()).ok()

@@ -138,7 +138,7 @@ impl<T: FromValue> Setting<T> {
 }
 
 /// Whether a `${` or `%(` stands anywhere in the node's texts: what the template compiler has to look at.
-pub fn has_placeholder(node: &Node) -> bool {
+pub(super) fn has_placeholder(node: &Node) -> bool {
     match &node.kind {
         Kind::Scalar(Value::String(text), _) => text.contains("${") || text.contains("%("),
         Kind::Scalar(..) => false,

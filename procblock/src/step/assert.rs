@@ -28,8 +28,14 @@ impl Step for Assert {
             text: "Leaves nothing in pipe data.",
             value: FieldKind::OneOf(&[FieldKind::Expression, FieldKind::Mapping(FIELDS)]),
             examples: &[
-                Example { yaml: "run:\n  - set: {n: 5}\n  - assert: n > 4\n", expected: Expected::Result(r#"{"run": {"args": [], "n": 5}}"#) },
-                Example { yaml: "run:\n  - assert: missing > 4\n", expected: Expected::Failure("missing > 4 does not hold") },
+                Example {
+                    yaml: "run:\n  - set: {n: 5}\n  - assert: n > 4\n",
+                    expected: Expected::Result(r#"{"run": {"args": [], "n": 5}}"#),
+                },
+                Example {
+                    yaml: "run:\n  - assert: missing > 4\n",
+                    expected: Expected::Failure("missing > 4 does not hold"),
+                },
             ],
         }
     }

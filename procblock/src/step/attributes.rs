@@ -6,9 +6,9 @@ use crate::block::Compiler;
 use crate::expr::{Expr, ValueTemplate};
 use crate::load::{Entry, Node, Problems, nearest};
 use crate::spec::{FieldKind, FieldSpec, Fields, Setting, Size};
+use crate::step::COLLECT_FIELDS;
 use crate::step::repeat::Repeat;
 use crate::step::retry::{self, Retry};
-use crate::step::COLLECT_FIELDS;
 use crate::tag::Handler;
 
 const LIMIT_FIELDS: &[FieldSpec] = &[
@@ -201,4 +201,3 @@ fn output(node: &Node, problems: &mut Problems) -> Option<OutputAs> {
 pub(super) fn is_attribute(key: &str) -> bool {
     ATTRIBUTES.iter().any(|attribute| crate::spec::same_key(key, attribute.name))
 }
-

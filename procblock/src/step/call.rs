@@ -14,7 +14,11 @@ use crate::step::{Attributes, Step, StepAction, StepFailure, StepResult, StepRun
 use crate::value::{Map, Value};
 
 const FIELDS: &[FieldSpec] = &[
-    FieldSpec::new("block", FieldKind::Text, "The block's name under `blocks:`, or a mapping at the top of the file; without it the whole file."),
+    FieldSpec::new(
+        "block",
+        FieldKind::Text,
+        "The block's name under `blocks:`, or a mapping at the top of the file; without it the whole file.",
+    ),
     FieldSpec::new("file", FieldKind::Path, "The file; without it this one."),
     FieldSpec::new("data", FieldKind::MapOf(&FieldKind::Any), "Added to the pipe data that the block starts from."),
 ];
@@ -34,7 +38,10 @@ impl Step for Call {
                     yaml: "blocks:\n  greet:\n    greeting: hello ${who}\nrun:\n  - call: {block: greet, data: {who: you}}\n",
                     expected: Expected::Result(r#"{"run": {"args": [], "greeting": "hello you"}}"#),
                 },
-                Example { yaml: "blocks:\n  greet: {a: 1}\nrun:\n  - call: gret\n", expected: Expected::Refused("did you mean \"greet\"?") },
+                Example {
+                    yaml: "blocks:\n  greet: {a: 1}\nrun:\n  - call: gret\n",
+                    expected: Expected::Refused("did you mean \"greet\"?"),
+                },
             ],
         }
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
-use unidist::timeseries::{Archive, Consolidation, FieldSpec as SeriesField, FieldType, GraphMethod, GraphSpec, SeriesSpec, safe_key};
+use unidist::timeseries::{
+    Archive, Consolidation, FieldSpec as SeriesField, FieldType, GraphMethod, GraphSpec, SeriesSpec, safe_key,
+};
 
 use crate::block::{Compiler, Run};
 use crate::error::RunError;
@@ -20,8 +22,17 @@ const METHODS: &[&str] = &["STACK", "AREA", "LINE"];
 const CONSOLIDATIONS: &[&str] = &["AVERAGE", "MIN", "MAX", "LAST"];
 
 const SERIES_FIELDS: &[FieldSpec] = &[
-    FieldSpec::new("type", FieldKind::Choice(TYPES), "GAUGE keeps the number, COUNTER, DERIVE and ABSOLUTE its rate per second.").default("GAUGE"),
-    FieldSpec::new("heartbeat", FieldKind::Duration, "Without a sample for so long the number is unknown; twice the interval, at least 120 s, unless given."),
+    FieldSpec::new(
+        "type",
+        FieldKind::Choice(TYPES),
+        "GAUGE keeps the number, COUNTER, DERIVE and ABSOLUTE its rate per second.",
+    )
+    .default("GAUGE"),
+    FieldSpec::new(
+        "heartbeat",
+        FieldKind::Duration,
+        "Without a sample for so long the number is unknown; twice the interval, at least 120 s, unless given.",
+    ),
     FieldSpec::new("min", FieldKind::Number, "Lower numbers are unknown."),
     FieldSpec::new("max", FieldKind::Number, "Higher numbers are unknown."),
     FieldSpec::new("range_bottom", FieldKind::Any, "The original's word for `min`; `U` is none."),
@@ -29,15 +40,21 @@ const SERIES_FIELDS: &[FieldSpec] = &[
 ];
 
 const ARCHIVE_FIELDS: &[FieldSpec] = &[
-    FieldSpec::new("consolidation", FieldKind::Choice(CONSOLIDATIONS), "How several samples become one row.").default("AVERAGE"),
+    FieldSpec::new("consolidation", FieldKind::Choice(CONSOLIDATIONS), "How several samples become one row.")
+        .default("AVERAGE"),
     FieldSpec::new("steps", FieldKind::Integer, "How many intervals one row covers.").default("1"),
     FieldSpec::new("rows", FieldKind::Integer, "How many rows are kept.").required(),
 ];
 
 const GRAPH_FIELDS: &[FieldSpec] = &[
-    FieldSpec::new("path", FieldKind::Path, "Where it is written: .png or .svg; `${node}` and `${key}` are filled in.").required(),
+    FieldSpec::new("path", FieldKind::Path, "Where it is written: .png or .svg; `${node}` and `${key}` are filled in.")
+        .required(),
     FieldSpec::new("title", FieldKind::Text, "Above it; `${node}` and `${key}` are filled in."),
-    FieldSpec::new("fields", FieldKind::ListOf(&FieldKind::Text), "Which fields, in this order; all of them unless given."),
+    FieldSpec::new(
+        "fields",
+        FieldKind::ListOf(&FieldKind::Text),
+        "Which fields, in this order; all of them unless given.",
+    ),
     FieldSpec::new("method", FieldKind::Choice(METHODS), "How they are drawn.").default("STACK"),
     FieldSpec::new("interval", FieldKind::Duration, "One point for so much data."),
     FieldSpec::new("period", FieldKind::Duration, "How far back it reaches; 600 s unless given."),
@@ -52,10 +69,30 @@ const GRAPH_FIELDS: &[FieldSpec] = &[
 pub const COLLECT_FIELDS: &[FieldSpec] = &[
     FieldSpec::new("path", FieldKind::Path, "The round-robin file; `${node}` and `${key}` are filled in.").required(),
     FieldSpec::new("interval", FieldKind::Duration, "Between samples, whole seconds; the step's period unless given."),
-    FieldSpec::new("fields", FieldKind::OneOf(&[FieldKind::MapOf(&FieldKind::OneOf(&[FieldKind::Mapping(SERIES_FIELDS), FieldKind::Nothing])), FieldKind::ListOf(&FieldKind::Text)]), "Which entries of the result are stored: name -> {type, …}, or a list of names.").required(),
-    FieldSpec::new("key", FieldKind::Text, "An entry of the result that maps series to {field: value}: one file for each."),
-    FieldSpec::new("archives", FieldKind::ListOf(&FieldKind::Mapping(ARCHIVE_FIELDS)), "What is kept; the original's five unless given."),
-    FieldSpec::new("graph", FieldKind::OneOf(&[FieldKind::ListOf(&FieldKind::Mapping(GRAPH_FIELDS)), FieldKind::Mapping(GRAPH_FIELDS)]), "Pictures that are redrawn after each sample."),
+    FieldSpec::new(
+        "fields",
+        FieldKind::OneOf(&[
+            FieldKind::MapOf(&FieldKind::OneOf(&[FieldKind::Mapping(SERIES_FIELDS), FieldKind::Nothing])),
+            FieldKind::ListOf(&FieldKind::Text),
+        ]),
+        "Which entries of the result are stored: name -> {type, …}, or a list of names.",
+    )
+    .required(),
+    FieldSpec::new(
+        "key",
+        FieldKind::Text,
+        "An entry of the result that maps series to {field: value}: one file for each.",
+    ),
+    FieldSpec::new(
+        "archives",
+        FieldKind::ListOf(&FieldKind::Mapping(ARCHIVE_FIELDS)),
+        "What is kept; the original's five unless given.",
+    ),
+    FieldSpec::new(
+        "graph",
+        FieldKind::OneOf(&[FieldKind::ListOf(&FieldKind::Mapping(GRAPH_FIELDS)), FieldKind::Mapping(GRAPH_FIELDS)]),
+        "Pictures that are redrawn after each sample.",
+    ),
 ];
 
 /// The most series of one `key`: names come from results.
@@ -97,11 +134,16 @@ impl Collect {
         let interval = fields.literal("interval", problems).unwrap_or(every);
         if interval < Duration::from_secs(1) || interval.subsec_nanos() != 0 {
             let at = fields.node("interval").unwrap_or(node);
-            problems.error(&at.mark, "the interval of a series is whole seconds", "add interval: 1s or more, or make the step repeat so");
+            problems.error(
+                &at.mark,
+                "the interval of a series is whole seconds",
+                "add interval: 1s or more, or make the step repeat so",
+            );
         }
         let names = fields.node("fields").map(|node| read_fields(node, problems))?;
         let archives = fields.node("archives").map(|node| read_archives(node, problems)).unwrap_or_default();
-        let graph_nodes = fields.node("graph").map_or(&[][..], |node| node.items().unwrap_or(std::slice::from_ref(node)));
+        let graph_nodes =
+            fields.node("graph").map_or(&[][..], |node| node.items().unwrap_or(std::slice::from_ref(node)));
         let graphs = graph_nodes.iter().filter_map(|node| Graph::compile(node, &names, problems)).collect();
         let path = fields.setting("path", problems)?;
         compiler.series_paths.extend(fields.node("path").and_then(Node::as_text).map(str::to_string));
@@ -123,7 +165,12 @@ impl Collect {
         if self.interval < Duration::from_secs(1) {
             return;
         }
-        let spec = SeriesSpec { path: "/check.rrd".into(), interval: self.interval, fields: self.fields.clone(), archives: self.archives.clone() };
+        let spec = SeriesSpec {
+            path: "/check.rrd".into(),
+            interval: self.interval,
+            fields: self.fields.clone(),
+            archives: self.archives.clone(),
+        };
         if let Err(text) = spec.validate() {
             problems.error(&node.mark, format!("timeseries collect: {text}"), "");
         }
@@ -156,7 +203,9 @@ impl Collect {
                 }
                 Ok(())
             }
-            Some(other) => Err(RunError::failed(format!("the entry {key} is a {}, not a mapping of series", kind_name(other)))),
+            Some(other) => {
+                Err(RunError::failed(format!("the entry {key} is a {}, not a mapping of series", kind_name(other))))
+            }
             None => {
                 let near = crate::load::nearest(key, result.keys().map(String::as_str));
                 let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
@@ -231,7 +280,11 @@ impl Graph {
             if !names.iter().any(|field| field.name == *name) {
                 let near = crate::load::nearest(name, names.iter().map(|field| field.name.as_str()));
                 let remedy = near.map_or("add it to fields".to_string(), |near| format!("did you mean \"{near}\"?"));
-                problems.error(&node.mark, format!("the graph shows the field \"{name}\", which is not collected"), remedy);
+                problems.error(
+                    &node.mark,
+                    format!("the graph shows the field \"{name}\", which is not collected"),
+                    remedy,
+                );
             }
         }
         let method = fields.literal::<String>("method", problems);
@@ -286,7 +339,8 @@ fn read_archives(node: &Node, problems: &mut Problems) -> Vec<Archive> {
             fields.literal::<i64>(name, problems).map(|number| u32::try_from(number).unwrap_or(0))
         };
         let consolidation = fields.literal::<String>("consolidation", problems);
-        let consolidation = consolidation.and_then(|word| Consolidation::from_name(&word)).unwrap_or(Consolidation::Average);
+        let consolidation =
+            consolidation.and_then(|word| Consolidation::from_name(&word)).unwrap_or(Consolidation::Average);
         Some(Archive::new(consolidation, number("steps", problems).unwrap_or(1), number("rows", problems)?))
     };
     node.items().unwrap_or_default().iter().filter_map(|node| read(node, problems)).collect()

@@ -40,7 +40,8 @@ impl CompiledStep {
             compiler.problems.error(&item.mark, what, "expected a mapping such as \"- shell: uptime\"");
             return None;
         };
-        let (attributes, others): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(|entry| is_attribute(&entry.key));
+        let (attributes, others): (Vec<&Entry>, Vec<&Entry>) =
+            entries.iter().partition(|entry| is_attribute(&entry.key));
         let (step, entry) = find_step(item, &others, compiler)?;
         let attributes = Attributes::compile(item, attributes.into_iter(), compiler);
         let good = crate::spec::check_kind(&entry.value, &step.spec().value, step.spec().name, &mut compiler.problems);
@@ -146,7 +147,11 @@ impl CompiledStep {
                 return Err(failure);
             }
             let delay = retry.delay(attempt, run)?;
-            log::warn!("{}: {}; attempt {attempt} of {attempts}, next in {delay:.1?}", self.label, failure.error.message);
+            log::warn!(
+                "{}: {}; attempt {attempt} of {attempts}, next in {delay:.1?}",
+                self.label,
+                failure.error.message
+            );
             wait(run, delay).await?;
         }
         Err(RunError::failed("not tried at all").into())
@@ -161,7 +166,7 @@ impl CompiledStep {
     async fn attempt(&self, run: &mut Run, timeout: Option<Duration>) -> Result<Map, StepFailure> {
         run.check_stop()?;
         let stop = run.stop.clone();
-        let mut step = StepRun { run, attributes: &self.attributes, name: &self.label, timeout };
+        let mut step = StepRun { run, attributes: &self.attributes, item: &self.item, name: &self.label, timeout };
         match timeout.filter(|_| !self.action.keeps_time()) {
             None => self.action.run(&mut step).await,
             Some(limit) => {
@@ -233,14 +238,15 @@ fn find_step<'n>(
         match ALL.iter().find(|step| step.spec().name == entry.key) {
             Some(step) if found.is_none() => found = Some((*step, *entry)),
             Some(step) => {
-                let what = format!("a step has both \"{}\" and \"{}\"", found.map_or("", |(_, e)| e.key.as_str()), step.spec().name);
+                let what = format!(
+                    "a step has both \"{}\" and \"{}\"",
+                    found.map_or("", |(_, e)| e.key.as_str()),
+                    step.spec().name
+                );
                 compiler.problems.error(&entry.mark, what, "make two steps of it, each with its own \"- \"");
                 is_good = false;
             }
-            None => {
-                unknown_key(entry, found.is_some(), compiler);
-                is_good = false;
-            }
+            None => unknown_key(entry, found.is_some(), compiler),
         }
     }
     if others.is_empty() {
@@ -274,7 +280,9 @@ fn rounds(over: &Value) -> Result<Vec<Value>, RunError> {
         Value::Array(items) => Err(too_many(items.len())),
         Value::Object(map) => Ok(map
             .iter()
-            .map(|(key, value)| Value::Object(Map::from_iter([("key".into(), key.clone().into()), ("value".into(), value.clone())])))
+            .map(|(key, value)| {
+                Value::Object(Map::from_iter([("key".into(), key.clone().into()), ("value".into(), value.clone())]))
+            })
             .collect()),
         Value::Number(number) => {
             let count = number.as_u64().and_then(|count| usize::try_from(count).ok());

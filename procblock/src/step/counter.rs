@@ -17,7 +17,8 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("set", FieldKind::Text, "Sets the counter of this name to `to`."),
     FieldSpec::new("by", FieldKind::Integer, "How much is added or subtracted.").default("1"),
     FieldSpec::new("to", FieldKind::Integer, "What it is set to.").default("0"),
-    FieldSpec::new("into", FieldKind::Text, "The name in pipe data that gets the counter's new value.").default("count"),
+    FieldSpec::new("into", FieldKind::Text, "The name in pipe data that gets the counter's new value.")
+        .default("count"),
 ];
 
 const ACTIONS: &[&str] = &["increment", "decrement", "get", "set"];
@@ -37,7 +38,10 @@ impl Step for Counter {
                     yaml: "run:\n  - counter: {increment: done, by: 2}\n  - counter: {increment: done}\n",
                     expected: Expected::Result(r#"{"run": {"args": [], "count": 3}}"#),
                 },
-                Example { yaml: "run:\n  - counter: {by: 2}\n", expected: Expected::Refused("expected one of: increment") },
+                Example {
+                    yaml: "run:\n  - counter: {by: 2}\n",
+                    expected: Expected::Refused("expected one of: increment"),
+                },
             ],
         }
     }
@@ -49,7 +53,12 @@ impl Step for Counter {
         let amount = fields.setting("by", problems).unwrap_or(Setting::Fixed(1));
         let amount = if action == "set" { fields.setting("to", problems).unwrap_or(Setting::Fixed(0)) } else { amount };
         let into = fields.setting("into", problems).unwrap_or(Setting::Fixed("count".into()));
-        Some(Box::new(CounterAction { function: format!("sharedcounter.{action}"), name: ValueTemplate::compile(name, problems), amount, into }))
+        Some(Box::new(CounterAction {
+            function: format!("sharedcounter.{action}"),
+            name: ValueTemplate::compile(name, problems),
+            amount,
+            into,
+        }))
     }
 }
 

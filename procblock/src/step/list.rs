@@ -19,7 +19,9 @@ impl StepList {
             compiler.problems.error(&node.mark, what, "expected a list of steps, each line beginning with \"- \"");
             return StepList { steps: Vec::new() };
         };
-        StepList { steps: items.iter().filter_map(|item| CompiledStep::compile(item, compiler)).map(Arc::new).collect() }
+        StepList {
+            steps: items.iter().filter_map(|item| CompiledStep::compile(item, compiler)).map(Arc::new).collect(),
+        }
     }
 
     /// Runs the steps in order. A `cd` among them lasts until the list ends.

@@ -35,7 +35,10 @@ impl Step for Log {
     fn compile(&self, entry: &Entry, _: &Attributes, compiler: &mut Compiler) -> Option<Box<dyn StepAction>> {
         let problems = &mut compiler.problems;
         if entry.value.entries().is_none() {
-            return Some(Box::new(LogAction { text: Setting::compile(&entry.value, problems)?, level: log::Level::Info }));
+            return Some(Box::new(LogAction {
+                text: Setting::compile(&entry.value, problems)?,
+                level: log::Level::Info,
+            }));
         }
         let fields = Fields::read(&entry.value, FIELDS, "log", problems);
         let level = fields.literal::<String>("level", problems).and_then(|word| word.parse().ok());

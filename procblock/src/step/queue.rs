@@ -22,11 +22,21 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("count", FieldKind::Text, "Counts the messages."),
     FieldSpec::new("message", FieldKind::Any, "What is added."),
     FieldSpec::new("priority", FieldKind::Integer, "Of the added message: higher is taken first.").default("0"),
-    FieldSpec::new("delay", FieldKind::Duration, "Of the added message: it can be taken only after this time.").default("0"),
-    FieldSpec::new("id", FieldKind::Text, "Of the added message: one whose id is in the queue already is not added again."),
+    FieldSpec::new("delay", FieldKind::Duration, "Of the added message: it can be taken only after this time.")
+        .default("0"),
+    FieldSpec::new(
+        "id",
+        FieldKind::Text,
+        "Of the added message: one whose id is in the queue already is not added again.",
+    ),
     FieldSpec::new("keep", FieldKind::Integer, "After adding, only this many of the newest messages are kept."),
-    FieldSpec::new("wait", FieldKind::Duration, "How long `take` waits for a message; then the step has failed.").default("0"),
-    FieldSpec::new("into", FieldKind::Text, "The name in pipe data that gets what was read; `message`, `messages` or `count` unless given."),
+    FieldSpec::new("wait", FieldKind::Duration, "How long `take` waits for a message; then the step has failed.")
+        .default("0"),
+    FieldSpec::new(
+        "into",
+        FieldKind::Text,
+        "The name in pipe data that gets what was read; `message`, `messages` or `count` unless given.",
+    ),
 ];
 
 const ACTIONS: &[&str] = &["add", "take", "oldest", "newest", "all", "count"];
@@ -106,7 +116,8 @@ impl QueueAction {
             options.insert("id".into(), id.get(run)?.into());
         }
         if let Some(keep) = &self.keep {
-            let caps = [("length_max".to_string(), keep.get(run)?.into()), ("when_full".to_string(), "drop oldest".into())];
+            let caps =
+                [("length_max".to_string(), keep.get(run)?.into()), ("when_full".to_string(), "drop oldest".into())];
             let caps = Value::Object(caps.into_iter().collect());
             call_host(step, "messagequeue.configure", vec![name.clone().into(), caps]).await?;
         }

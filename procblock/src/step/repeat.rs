@@ -60,14 +60,24 @@ impl Repeat {
             return None;
         };
         let history = fields.literal::<i64>("history", problems);
-        if let (Some(history), Some(node)) = (history.filter(|n| !(1..=HISTORY_MAX).contains(n)), fields.node("history")) {
-            problems.error(&node.mark, format!("history {history} is out of range"), format!("expected 1 to {HISTORY_MAX}"));
+        if let (Some(history), Some(node)) =
+            (history.filter(|n| !(1..=HISTORY_MAX).contains(n)), fields.node("history"))
+        {
+            problems.error(
+                &node.mark,
+                format!("history {history} is out of range"),
+                format!("expected 1 to {HISTORY_MAX}"),
+            );
         }
         let duration = fields.literal("duration", problems);
         let name_mark = fields.entry(name_key).map_or(&item.mark, |entry| &entry.mark).clone();
         if let Some(earlier) = compiler.thread_names.get(&name).filter(|earlier| **earlier != name_mark) {
             let what = format!("two repeated steps have the name \"{name}\", the other at {earlier}");
-            compiler.problems.error(&name_mark, what, "give one of them another name; to read its newest result use thread: NAME");
+            compiler.problems.error(
+                &name_mark,
+                what,
+                "give one of them another name; to read its newest result use thread: NAME",
+            );
         }
         compiler.thread_names.insert(name.clone(), name_mark);
         let collect = fields.node("timeseries collect").map(|node| Collect::compile_all(node, every, compiler));

@@ -9,7 +9,8 @@ use crate::spec::{FieldKind, FieldSpec, Fields, Setting};
 
 pub(super) const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("attempts", FieldKind::Integer, "How often it is tried in all.").default("3"),
-    FieldSpec::new("delay", FieldKind::Duration, "The wait before the second attempt; it doubles each time.").default("1s"),
+    FieldSpec::new("delay", FieldKind::Duration, "The wait before the second attempt; it doubles each time.")
+        .default("1s"),
     FieldSpec::new("delay max", FieldKind::Duration, "The longest wait.").default("30s"),
     FieldSpec::new("jitter", FieldKind::Number, "Each wait is lengthened by a random part of it, up to this fraction.")
         .default("0.1"),

@@ -22,7 +22,9 @@ impl Step for Set {
             value: FieldKind::MapOf(&FieldKind::Any),
             examples: &[Example {
                 yaml: "run:\n  - set: {host: db1, port: 5432}\n  - set: {address: '${host}:${port}'}\n",
-                expected: Expected::Result(r#"{"run": {"args": [], "host": "db1", "port": 5432, "address": "db1:5432"}}"#),
+                expected: Expected::Result(
+                    r#"{"run": {"args": [], "host": "db1", "port": 5432, "address": "db1:5432"}}"#,
+                ),
             }],
         }
     }

@@ -16,7 +16,11 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("get", FieldKind::MapOf(&FieldKind::Any), "Reads a key: {bucket: key}."),
     FieldSpec::new("remove", FieldKind::MapOf(&FieldKind::Any), "Removes a key, if it is there: {bucket: key}."),
     FieldSpec::new("bucket", FieldKind::Text, "Reads a whole bucket as a mapping."),
-    FieldSpec::new("default", FieldKind::Any, "What `get` gives when the key is missing; without it that is a failure."),
+    FieldSpec::new(
+        "default",
+        FieldKind::Any,
+        "What `get` gives when the key is missing; without it that is a failure.",
+    ),
     FieldSpec::new("ttl", FieldKind::Duration, "Keys that are set go away after this time."),
     FieldSpec::new("into", FieldKind::Text, "The name in pipe data that gets what was read.").default("value"),
 ];

@@ -16,13 +16,13 @@ mod run;
 mod run_simultaneous;
 mod run_workers;
 mod set;
-mod special;
 pub mod spec;
+mod special;
 mod template;
 
-pub(crate) use on_error::Handler;
-pub(crate) use plain::{NestedBlock, PlainValue};
 pub(crate) use if_::expression_error;
+pub use on_error::Handler;
+pub(crate) use plain::{NestedBlock, PlainValue};
 pub(crate) use special::COMING_TAGS;
 
 use crate::block::{Compiler, Run, TagOutcome, TagResult};

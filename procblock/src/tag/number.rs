@@ -73,7 +73,10 @@ impl FromValue for Number {
 
 impl Number {
     fn as_real(self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "mixed sums are in floating point, as everywhere in the language")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "mixed sums are in floating point, as everywhere in the language"
+        )]
         match self {
             Number::Whole(whole) => whole as f64,
             Number::Real(real) => real,

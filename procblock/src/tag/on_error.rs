@@ -17,7 +17,7 @@ const FIELDS: &[FieldSpec] = &[
 ];
 
 /// What is done about a failure: a run list, and whether the failure is over then.
-pub(crate) struct Handler {
+pub struct Handler {
     list: Arc<StepList>,
     continues: bool,
 }
@@ -31,7 +31,8 @@ impl Handler {
             return Some(Handler { list: Arc::new(StepList::compile(fields.node("run")?, compiler)), continues });
         }
         let items = node.items().unwrap_or_default();
-        let is_then = |item: &Node| item.entries().is_some_and(|entries| entries.iter().all(|entry| entry.key == "then"));
+        let is_then =
+            |item: &Node| item.entries().is_some_and(|entries| entries.iter().all(|entry| entry.key == "then"));
         let (items, continues) = match items.split_last() {
             Some((last, rest)) if is_then(last) => {
                 (rest, last.get("then").and_then(|entry| entry.value.as_text()) == Some("continue"))

@@ -30,7 +30,10 @@ impl Tag for PutTag {
             text: "Runs last, and only if nothing failed. A tag that left no result is a failure.",
             value: FieldKind::OneOf(&[FieldKind::Nothing, FieldKind::Mapping(ADD_FIELDS)]),
             examples: &[
-                Example { yaml: "job: {n: 1}\nput tag job in queue jobs:\n", expected: Expected::Result(r#"{"job": {"n": 1}}"#) },
+                Example {
+                    yaml: "job: {n: 1}\nput tag job in queue jobs:\n",
+                    expected: Expected::Result(r#"{"job": {"n": 1}}"#),
+                },
                 Example { yaml: "put tag absent in queue jobs:\n", expected: Expected::Failure("absent") },
             ],
         }

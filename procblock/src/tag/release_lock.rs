@@ -53,7 +53,7 @@ impl TagAction for Release {
             let Some(index) = held else {
                 return Err(RunError::failed(format!("the lock {name} is not held by this block")).into());
             };
-            run.guards.remove(index);
+            drop(run.guards.remove(index));
             log::info!("lock released: {name}");
             DISCARD
         }))

@@ -17,8 +17,12 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("wait", FieldKind::Duration, "How long to wait for it; without it, for ever. `0` tries once."),
     FieldSpec::new("timeout", FieldKind::Duration, "The original's word for `wait`."),
     FieldSpec::new("lease", FieldKind::Duration, "It is freed after this time even if the block still runs."),
-    FieldSpec::new("on busy", FieldKind::Choice(&["fail", "skip", "continue"]), "What happens when it was not had: the block fails, the rest of it is skipped, or it runs without the lock.")
-        .default("fail"),
+    FieldSpec::new(
+        "on busy",
+        FieldKind::Choice(&["fail", "skip", "continue"]),
+        "What happens when it was not had: the block fails, the rest of it is skipped, or it runs without the lock.",
+    )
+    .default("fail"),
 ];
 
 /// `require lock: {name, wait, lease, on busy}`.
@@ -75,7 +79,12 @@ impl LockAction {
             _ => OnBusy::Fail,
         };
         let wait = fields.setting("wait", problems).or_else(|| fields.setting("timeout", problems));
-        Some(LockAction { name: fields.setting("name", problems)?, wait, lease: fields.setting("lease", problems), on_busy })
+        Some(LockAction {
+            name: fields.setting("name", problems)?,
+            wait,
+            lease: fields.setting("lease", problems),
+            on_busy,
+        })
     }
 
     async fn acquire(&self, run: &mut Run) -> TagResult {

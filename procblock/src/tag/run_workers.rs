@@ -18,13 +18,35 @@ use crate::value::{Map, Value};
 
 const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("queue", FieldKind::Text, "The queue that is served.").required(),
-    FieldSpec::new("run", FieldKind::Steps, "What is done with each message: `message`, `message_id` and `attempt` are in pipe data.").required(),
-    FieldSpec::new("workers", FieldKind::OneOf(&[FieldKind::Integer, FieldKind::Text]), "How many at once: a number, or `2..8`: more of them while messages wait.").default("1"),
-    FieldSpec::new("lease", FieldKind::Duration, "How long a worker may be silent; it is renewed while the list runs.").default("60s"),
-    FieldSpec::new("attempts", FieldKind::Integer, "After this many failures a message goes to the dead letters.").default("5"),
-    FieldSpec::new("dead letters", FieldKind::Text, "The queue that gets messages given up, with their reasons; without it they are dropped."),
-    FieldSpec::new("retry delay", FieldKind::Duration, "How long a failed message waits before it can be claimed again.").default("1s"),
-    FieldSpec::new("until empty", FieldKind::Boolean, "End when the queue is empty, instead of staying.").default("false"),
+    FieldSpec::new(
+        "run",
+        FieldKind::Steps,
+        "What is done with each message: `message`, `message_id` and `attempt` are in pipe data.",
+    )
+    .required(),
+    FieldSpec::new(
+        "workers",
+        FieldKind::OneOf(&[FieldKind::Integer, FieldKind::Text]),
+        "How many at once: a number, or `2..8`: more of them while messages wait.",
+    )
+    .default("1"),
+    FieldSpec::new("lease", FieldKind::Duration, "How long a worker may be silent; it is renewed while the list runs.")
+        .default("60s"),
+    FieldSpec::new("attempts", FieldKind::Integer, "After this many failures a message goes to the dead letters.")
+        .default("5"),
+    FieldSpec::new(
+        "dead letters",
+        FieldKind::Text,
+        "The queue that gets messages given up, with their reasons; without it they are dropped.",
+    ),
+    FieldSpec::new(
+        "retry delay",
+        FieldKind::Duration,
+        "How long a failed message waits before it can be claimed again.",
+    )
+    .default("1s"),
+    FieldSpec::new("until empty", FieldKind::Boolean, "End when the queue is empty, instead of staying.")
+        .default("false"),
 ];
 
 /// The most workers of one name.
@@ -57,7 +79,8 @@ impl Tag for RunWorkers {
             return None;
         };
         let entries = entries.iter().filter(|entry| entry.key != "__priority");
-        let groups: Vec<Option<Arc<Group>>> = entries.map(|entry| Group::compile(entry, compiler).map(Arc::new)).collect();
+        let groups: Vec<Option<Arc<Group>>> =
+            entries.map(|entry| Group::compile(entry, compiler).map(Arc::new)).collect();
         let groups = groups.into_iter().collect::<Option<Vec<_>>>()?;
         compiler.stays |= groups.iter().any(|group| !group.until_empty);
         Some(Box::new(Workers { groups }))
@@ -76,6 +99,7 @@ struct Group {
     dead_letters: Option<String>,
     retry_delay: Duration,
     until_empty: bool,
+    definition: Value,
 }
 
 impl Group {
@@ -101,6 +125,7 @@ impl Group {
             dead_letters: fields.literal("dead letters", problems),
             retry_delay: fields.literal("retry delay", problems).unwrap_or(Duration::from_secs(1)),
             until_empty: fields.literal("until empty", problems).unwrap_or(false),
+            definition: entry.value.to_value(),
         })
     }
 
@@ -156,14 +181,18 @@ impl Workers {
                 done: AtomicU64::new(0),
                 failed: AtomicU64::new(0),
             });
-            let work = Crew::start(&crew, run)?;
+            let mut inner = run.nested()?;
             if group.until_empty {
-                work.await;
+                Crew::work_all(Arc::clone(&crew), inner).await;
                 value.insert(group.name.clone(), crew.to_value());
-            } else {
-                value.insert(group.name.clone(), crew.to_value());
-                run.instance.background(work);
+                continue;
             }
+            value.insert(group.name.clone(), crew.to_value());
+            run.instance.note(&group.name);
+            run.instance.background.start(&group.name, &group.definition, &run.instance.stop, |stop| async move {
+                inner.stop = stop;
+                Crew::work_all(crew, inner).await;
+            });
         }
         Ok(TagOutcome::Save(Value::Object(value)))
     }
@@ -183,13 +212,16 @@ impl Crew {
         Value::Object(map)
     }
 
-    /// Starts the least number of workers; the future ends when all have ended.
-    fn start(self: &Arc<Self>, run: &Run) -> Result<impl Future<Output = ()> + Send + 'static, RunError> {
+    /// Runs the least number of workers and those they call for help; ends when all have ended.
+    async fn work_all(self: Arc<Self>, run: Run) {
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..self.group.least {
-            tasks.spawn(Arc::clone(self).worker(run.nested()?, Kind::Standing));
+            match run.nested() {
+                Ok(inner) => tasks.spawn(Arc::clone(&self).worker(inner, Kind::Standing)),
+                Err(error) => return log::error!("workers of {}: {error}", self.group.name),
+            };
         }
-        Ok(async move { while tasks.join_next().await.is_some() {} })
+        while tasks.join_next().await.is_some() {}
     }
 
     fn worker(self: Arc<Self>, run: Run, kind: Kind) -> BoxFuture<'static, ()> {
@@ -217,7 +249,8 @@ impl Crew {
     /// Whether all are busy, messages wait, and there may be more of them.
     fn wants_help(&self) -> bool {
         let total = self.total.load(Ordering::SeqCst);
-        let waiting = self.store.messagequeue().status(&self.group.queue).ok().flatten().map_or(0, |status| status.ready);
+        let waiting =
+            self.store.messagequeue().status(&self.group.queue).ok().flatten().map_or(0, |status| status.ready);
         waiting > 0 && total < self.group.most && self.busy.load(Ordering::SeqCst) >= total
     }
 
@@ -259,14 +292,22 @@ impl Crew {
                 self.done.fetch_add(1, Ordering::Relaxed);
                 queues.ack(&self.group.queue, &id, Some(claim.attempt))
             }
-            Err(error) if error.kind == RunErrorKind::Stopped => {
-                queues.fail(&self.group.queue, &id, Some(claim.attempt), Failure { reason: "the instance stopped", delay: Duration::ZERO })
-            }
+            Err(error) if error.kind == RunErrorKind::Stopped => queues.fail(
+                &self.group.queue,
+                &id,
+                Some(claim.attempt),
+                Failure { reason: "the instance stopped", delay: Duration::ZERO },
+            ),
             Err(error) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
                 log::error!("worker of {}: message {id}, attempt {}: {error}", self.group.name, claim.attempt);
                 let reason = error.to_string();
-                queues.fail(&self.group.queue, &id, Some(claim.attempt), Failure { reason: &reason, delay: self.group.retry_delay })
+                queues.fail(
+                    &self.group.queue,
+                    &id,
+                    Some(claim.attempt),
+                    Failure { reason: &reason, delay: self.group.retry_delay },
+                )
             }
         };
         if let Err(error) = settled {

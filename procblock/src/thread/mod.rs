@@ -8,7 +8,7 @@ mod lateness;
 mod state;
 mod timer;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -70,6 +70,13 @@ impl RunThread {
     /// Looks at its state; the lock is held only for the call.
     pub fn with_state<T>(&self, look: impl FnOnce(&ThreadState) -> T) -> T {
         look(&self.state.lock())
+    }
+
+    /// Whether a step of a later pass is this run-thread's own: the same YAML, of the same file, with the same input.
+    fn is_same(&self, step: &Arc<CompiledStep>, run: &Run) -> bool {
+        let is_same_step = Arc::ptr_eq(&self.step, step)
+            || self.step.item == step.item && self.step.mark.source.folder == step.mark.source.folder;
+        is_same_step && self.seed.lock().as_ref().is_some_and(|seed| seed.input.input_data == run.input.input_data)
     }
 
     fn scripts(&self) -> Vec<String> {
@@ -182,13 +189,7 @@ pub struct RunThreads {
 impl RunThreads {
     /// None yet. Runs are tasks of `runtime`; none starts after a stop.
     pub fn new(runtime: tokio::runtime::Handle, stop: Stop) -> Self {
-        RunThreads {
-            threads: Mutex::default(),
-            timer: Timer::default(),
-            runtime,
-            stop,
-            lateness: Arc::default(),
-        }
+        RunThreads { threads: Mutex::default(), timer: Timer::default(), runtime, stop, lateness: Arc::default() }
     }
 
     /// The newest result of the step's run-thread, which is started if it is not there; waits for a first result.
@@ -221,7 +222,8 @@ impl RunThreads {
         let Some(thread) = self.get(name) else {
             let mut known: Vec<String> = self.threads.lock().keys().cloned().collect();
             known.sort();
-            let known = if known.is_empty() { "there are none".into() } else { format!("there are: {}", known.join(", ")) };
+            let known =
+                if known.is_empty() { "there are none".into() } else { format!("there are: {}", known.join(", ")) };
             return Err(RunError::failed(format!("no run-thread has the name \"{name}\"; {known}")));
         };
         let kept = thread.first(stop).await?;
@@ -233,6 +235,18 @@ impl RunThreads {
     /// The run-thread of a name.
     pub fn get(&self, name: &str) -> Option<Arc<RunThread>> {
         self.threads.lock().get(name).cloned()
+    }
+
+    /// Ends the run-threads whose names are not among `names`; a run under way goes to its end.
+    pub fn retain(&self, names: &HashSet<String>) {
+        self.threads.lock().retain(|name, thread| {
+            let stays = names.contains(name);
+            if !stays {
+                thread.end();
+                log::info!("Running Thread: Quitting: {name}");
+            }
+            stays
+        });
     }
 
     /// All of them, by name.
@@ -248,9 +262,14 @@ impl RunThreads {
     }
 
     fn find_or_start(&self, step: &Arc<CompiledStep>, repeat: &Repeat, run: &Run) -> Result<Arc<RunThread>, RunError> {
+        run.instance.note(&repeat.name);
         let mut threads = self.threads.lock();
         if let Some(thread) = threads.get(&repeat.name) {
-            return Ok(Arc::clone(thread));
+            if thread.is_same(step, run) {
+                return Ok(Arc::clone(thread));
+            }
+            thread.end();
+            log::info!("Running Thread: Quitting: {}", repeat.name);
         }
         let now = Instant::now();
         let thread = Arc::new(RunThread {

@@ -22,7 +22,12 @@ pub fn help(usage: &Usage, program: &str, error: Option<&str>) -> String {
     if !text.is_empty() {
         text.push('\n');
     }
-    let _ = writeln!(text, "usage: {program}{}{}", if usage.options.is_empty() { "" } else { " [options]" }, arguments(usage));
+    let _ = writeln!(
+        text,
+        "usage: {program}{}{}",
+        if usage.options.is_empty() { "" } else { " [options]" },
+        arguments(usage)
+    );
     table(&mut text, "Arguments", &argument_rows(usage));
     let mut options = option_rows(usage);
     options.push(("-h, --help".into(), "Show this text.".into()));

@@ -20,13 +20,19 @@ const ARGUMENT_FIELDS: &[FieldSpec] = &[
     FieldSpec::new("required", FieldKind::Boolean, "Whether the run is refused without it.").default("false"),
     FieldSpec::new("default", FieldKind::Any, "Its value when it is not given."),
     FieldSpec::new("remaining", FieldKind::Boolean, "Takes all further arguments, as a list.").default("false"),
-    FieldSpec::new("type", FieldKind::Choice(&["value", "number", "duration", "size", "choice"]), "What it must be.").default("value"),
+    FieldSpec::new("type", FieldKind::Choice(&["value", "number", "duration", "size", "choice"]), "What it must be.")
+        .default("value"),
     FieldSpec::new("choices", FieldKind::ListOf(&FieldKind::Text), "What a `choice` may be."),
 ];
 
 const OPTION_FIELDS: &[FieldSpec] = &[
     FieldSpec::new("letter", FieldKind::Text, "Its short form, one letter."),
-    FieldSpec::new("type", FieldKind::Choice(OPTION_KINDS), "What it takes; a `flag` takes nothing and is true or false.").default("flag"),
+    FieldSpec::new(
+        "type",
+        FieldKind::Choice(OPTION_KINDS),
+        "What it takes; a `flag` takes nothing and is true or false.",
+    )
+    .default("flag"),
     FieldSpec::new("info", FieldKind::Text, "What it is, for the help."),
     FieldSpec::new("default", FieldKind::Any, "Its value when it is not given."),
     FieldSpec::new("choices", FieldKind::ListOf(&FieldKind::Text), "What a `choice` may be."),
@@ -40,14 +46,31 @@ pub const USAGE_FIELDS: &[FieldSpec] = &[
     FieldSpec::new("website", FieldKind::Text, "For the help."),
     FieldSpec::new("info", FieldKind::Text, "For the help."),
     FieldSpec::new("longrunning", FieldKind::Boolean, "Stay until stopped.").default("false"),
-    FieldSpec::new("cwd", FieldKind::Path, "The folder that relative outputs and children start from, instead of the file's own."),
+    FieldSpec::new(
+        "cwd",
+        FieldKind::Path,
+        "The folder that relative outputs and children start from, instead of the file's own.",
+    ),
     FieldSpec::new("pidfile", FieldKind::Path, "Holds the process id while it runs; a stale one is replaced."),
     FieldSpec::new("python", FieldKind::Path, "The Python interpreter.").default("python3"),
     FieldSpec::new("unidist", FieldKind::Text, "The engine of the shared things, a URL.").default("memory:"),
     FieldSpec::new("args", FieldKind::ListOf(&FieldKind::Mapping(ARGUMENT_FIELDS)), "The arguments, in order."),
-    FieldSpec::new("options", FieldKind::MapOf(&FieldKind::Any), "The options: name -> {letter, type, info, default, choices, secret}."),
-    FieldSpec::new("load state", FieldKind::MapOf(&FieldKind::Path), "Bucket -> YAML file: filled from it at start, written back on every change. `%(key)s` in the path: a file per key."),
-    FieldSpec::new("threads max", FieldKind::Integer, "The most threads of the operating system that waiting scripts may hold, 1 to 1024.").default("64"),
+    FieldSpec::new(
+        "options",
+        FieldKind::MapOf(&FieldKind::Any),
+        "The options: name -> {letter, type, info, default, choices, secret}.",
+    ),
+    FieldSpec::new(
+        "load state",
+        FieldKind::MapOf(&FieldKind::Path),
+        "Bucket -> YAML file: filled from it at start, written back on every change. `%(key)s` in the path: a file per key.",
+    ),
+    FieldSpec::new(
+        "threads max",
+        FieldKind::Integer,
+        "The most threads of the operating system that waiting scripts may hold, 1 to 1024.",
+    )
+    .default("64"),
 ];
 
 /// What an option or argument must be.
@@ -208,7 +231,10 @@ impl Usage {
     /// The names whose values are never shown.
     pub fn secrets(&self, input: &Map) -> Vec<String> {
         let secret = self.options.iter().filter(|option| option.is_secret);
-        secret.filter_map(|option| Some(crate::value::to_text(input.get(&option.name)?))).filter(|text| !text.is_empty()).collect()
+        secret
+            .filter_map(|option| Some(crate::value::to_text(input.get(&option.name)?)))
+            .filter(|text| !text.is_empty())
+            .collect()
     }
 }
 
@@ -237,7 +263,11 @@ fn read_arguments(node: &Node, problems: &mut Problems) -> Vec<Argument> {
         check_name(&name, arguments.iter().map(|argument| argument.name.as_str()), &item.mark, problems);
         let takes_remaining = fields.literal("remaining", problems).unwrap_or(false);
         if takes_remaining && index != last {
-            problems.error(&item.mark, format!("the argument {name} takes all that remain, but others follow"), "move it to the end");
+            problems.error(
+                &item.mark,
+                format!("the argument {name} takes all that remain, but others follow"),
+                "move it to the end",
+            );
         }
         let choices = fields.literal("choices", problems).unwrap_or_default();
         let word = fields.literal::<String>("type", problems);
@@ -262,7 +292,11 @@ fn read_options(node: &Node, problems: &mut Problems) -> Vec<Opt> {
             let mut letters = text.chars();
             let letter = letters.next().filter(|_| letters.next().is_none());
             if letter.is_none() {
-                problems.error(&entry.value.mark, format!("the letter of {} is \"{text}\"", entry.key), "expected one letter");
+                problems.error(
+                    &entry.value.mark,
+                    format!("the letter of {} is \"{text}\"", entry.key),
+                    "expected one letter",
+                );
             }
             letter
         });

@@ -49,7 +49,8 @@ fn parse_free(words: &[String]) -> Result<Given, UsageError> {
         if word == "--" {
             break;
         }
-        let Some(name) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')).filter(|name| !name.is_empty()) else {
+        let Some(name) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')).filter(|name| !name.is_empty())
+        else {
             arguments.push(word.clone().into());
             break;
         };

@@ -109,11 +109,11 @@ impl Undo {
         }
     }
 
-    /// Forgets every note, after a batch.
+    /// Forgets every note, after a batch: the journals are removed.
     pub fn clear(&mut self) {
-        for journal in self.folders.values_mut().flatten() {
-            if journal.length > 0 && journal.file.set_len(0).is_ok() {
-                journal.length = 0;
+        for slot in self.folders.values_mut() {
+            if let Some(journal) = slot.take() {
+                let _ = fs::remove_file(&journal.path);
             }
         }
     }
@@ -135,13 +135,10 @@ impl Undo {
 }
 
 impl Drop for Undo {
-    /// Removes the journals: what they noted is done.
+    /// What was noted is done, unless a panic came between.
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            return;
-        }
-        for journal in self.folders.values().flatten() {
-            let _ = fs::remove_file(&journal.path);
+        if !std::thread::panicking() {
+            self.clear();
         }
     }
 }

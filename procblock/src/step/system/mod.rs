@@ -51,7 +51,11 @@ impl Step for System {
                 Some(group) => groups.push(*group),
                 None => {
                     let near = nearest(word, GROUPS.iter().copied()).unwrap_or("cpu");
-                    compiler.problems.error(&item.mark, format!("unknown group \"{word}\""), format!("did you mean \"{near}\"?"));
+                    compiler.problems.error(
+                        &item.mark,
+                        format!("unknown group \"{word}\""),
+                        format!("did you mean \"{near}\"?"),
+                    );
                 }
             }
         }

@@ -117,7 +117,10 @@ pub(super) fn disks(result: &mut Map) -> Result<(), RunError> {
             ("percent", percent(used, used + available).into()),
             ("inodes_percent", percent(inodes_used, found.files()).into()),
         ];
-        disks.insert(mount.fs_file, Value::Object(rows.map(|(name, value)| (name.to_string(), value)).into_iter().collect()));
+        disks.insert(
+            mount.fs_file,
+            Value::Object(rows.map(|(name, value)| (name.to_string(), value)).into_iter().collect()),
+        );
     }
     result.insert("disks".into(), Value::Object(disks));
     Ok(())
@@ -169,7 +172,8 @@ pub(super) fn processes(result: &mut Map) -> Result<(), RunError> {
     let stats = KernelStats::current().map_err(|error| failed("/proc/stat", error))?;
     let load = LoadAverage::current().map_err(|error| failed("/proc/loadavg", error))?;
     let entries = std::fs::read_dir("/proc").map_err(|error| failed("/proc", error))?;
-    let is_process = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_process =
+        |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
     let total = entries.filter_map(Result::ok).filter(|entry| is_process(&entry.file_name())).count();
     result.insert("processes_total".into(), total.into());
     result.insert("processes_running".into(), stats.procs_running.into());

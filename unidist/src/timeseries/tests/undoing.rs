@@ -46,8 +46,6 @@ fn what_is_done_or_replaced_or_torn_is_not_put_back() {
     undo.done(noted);
     let done = fs::read(&journal).unwrap();
     undo.clear();
-    assert_eq!(fs::metadata(&journal).unwrap().len(), 0);
-    drop(undo);
     assert!(!journal.exists());
     let mut flipped = pending.clone();
     *flipped.last_mut().unwrap() ^= 1;

@@ -1,0 +1,212 @@
+//! Scripts compiled once per state and version of their files.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mlua::chunk::ChunkMode;
+use mlua::{Function, Lua, Table};
+use parking_lot::Mutex;
+
+use super::failure::{self, ChunkName};
+use crate::error::RunError;
+use crate::script::files;
+use crate::script::identity::Identity;
+
+/// The arguments of `ProcessBlock`, in order; a text has them as locals.
+pub(super) const ARGUMENTS: [&str; 8] =
+    ["pipe_data", "block", "request_state", "input_data", "tag", "cwd", "env", "block_parent"];
+
+/// Files that one script may require.
+const FILES_MAX: usize = 200;
+
+/// One file that a script was made from.
+#[derive(Debug)]
+struct SourceFile {
+    path: PathBuf,
+    identity: Identity,
+    /// False while a later change might not show in the identity.
+    is_settled: bool,
+    content: u64,
+}
+
+/// What a script was made from; grows when it requires a file.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    files: Vec<SourceFile>,
+    pub(super) chunks: Vec<ChunkName>,
+}
+
+/// Shared with the script's own `require`.
+pub(super) type SharedSources = Arc<Mutex<Sources>>;
+
+impl Sources {
+    /// Whether no file was changed since it was read. Blocks for a `stat` of each.
+    fn are_current(&mut self) -> bool {
+        self.files.iter_mut().all(SourceFile::is_current)
+    }
+
+    fn add(&mut self, path: &Path, identity: Identity, content: &[u8]) {
+        let is_settled = identity.is_settled();
+        self.files.push(SourceFile { path: path.to_owned(), identity, is_settled, content: digest(content) });
+    }
+}
+
+impl SourceFile {
+    fn is_current(&mut self) -> bool {
+        if Identity::of(&self.path).ok() != Some(self.identity) {
+            return false;
+        }
+        if self.is_settled {
+            return true;
+        }
+        self.is_settled = self.identity.is_settled();
+        files::read(&self.path).is_ok_and(|(content, _)| digest(&content) == self.content)
+    }
+}
+
+fn digest(content: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What a call runs.
+#[derive(Debug, Clone)]
+pub(super) enum Entry {
+    /// A text's own code, with the arguments as its locals.
+    Body(Function),
+    /// The global `ProcessBlock`.
+    Process(Function),
+}
+
+/// A script in one state.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    /// Keeps the address by which a text is known.
+    pub(super) text: Option<Arc<str>>,
+    pub(super) sources: SharedSources,
+    pub(super) environment: Table,
+    pub(super) entry: Entry,
+    /// Which of the arguments it can see.
+    pub(super) wanted: [bool; 8],
+}
+
+impl Loaded {
+    /// Whether it may be used again.
+    pub(super) fn is_current(&self) -> bool {
+        self.sources.lock().are_current()
+    }
+
+    /// A script whose file-level code is still to run.
+    pub(super) fn file(lua: &Lua, new_environment: &Function, path: &Path) -> Result<Loaded, RunError> {
+        let (content, identity) = files::read(path).map_err(|error| files::missing(path, &error))?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let sources = SharedSources::default();
+        let environment = environment(lua, new_environment, &sources, Some(folder))?;
+        sources.lock().add(path, identity, &content);
+        let function = compile(lua, &environment, &sources, (&path.to_string_lossy(), &content))
+            .map_err(|error| failure::from_lua(&error, &sources.lock().chunks))?;
+        Ok(Loaded { text: None, sources, environment, entry: Entry::Process(function), wanted: [true; 8] })
+    }
+
+    /// A text of a block file, whose first line is `first_line` there.
+    pub(super) fn text(
+        lua: &Lua,
+        new_environment: &Function,
+        (name, text, first_line): (&str, &Arc<str>, u32),
+    ) -> Result<Loaded, RunError> {
+        let sources = SharedSources::default();
+        let folder = Path::new(name).parent().map(Path::to_owned);
+        let environment = environment(lua, new_environment, &sources, folder)?;
+        let lines_before = usize::try_from(first_line.saturating_sub(1)).unwrap_or(0);
+        let content = format!("{}local {} = ...; {text}", "\n".repeat(lines_before), ARGUMENTS.join(","));
+        let function = compile(lua, &environment, &sources, (name, content.as_bytes()))
+            .map_err(|error| failure::from_lua(&error, &sources.lock().chunks))?;
+        let wanted = ARGUMENTS.map(|argument| text.contains(argument));
+        Ok(Loaded { text: Some(Arc::clone(text)), sources, environment, entry: Entry::Body(function), wanted })
+    }
+
+    /// Uses the global `ProcessBlock`, when the code that ran has defined it; whether it has.
+    pub(super) fn find_process_block(&mut self) -> bool {
+        let Ok(Some(function)) = self.environment.raw_get::<Option<Function>>("ProcessBlock") else { return false };
+        let info = function.info();
+        let seen = if info.is_vararg { ARGUMENTS.len() } else { usize::from(info.num_params) };
+        self.wanted = std::array::from_fn(|index| index < seen);
+        self.entry = Entry::Process(function);
+        true
+    }
+
+    /// No global `ProcessBlock` is there, though there should be one.
+    pub(super) fn no_process_block(&self) -> RunError {
+        let mut error = RunError::failed(
+            "no function ProcessBlock; define it as a global: \
+             function ProcessBlock(pipe_data, block, request_state, input_data, tag, cwd, env, block_parent) … end",
+        );
+        error.place = self.sources.lock().chunks.first().map(|chunk| chunk.full().to_owned());
+        error
+    }
+}
+
+fn environment(
+    lua: &Lua,
+    new_environment: &Function,
+    sources: &SharedSources,
+    folder: Option<PathBuf>,
+) -> Result<Table, RunError> {
+    let sources = Arc::clone(sources);
+    let make = || -> mlua::Result<Table> {
+        let required = lua.create_function(move |lua, (environment, name): (Table, String)| {
+            Ok(match require(lua, &environment, &sources, (folder.as_deref(), &name)) {
+                Ok(function) => (true, mlua::Value::Function(function)),
+                Err(text) => (false, mlua::Value::String(lua.create_string(text)?)),
+            })
+        })?;
+        new_environment.call(required)
+    };
+    make().map_err(|error| failure::from_lua(&error, &[]))
+}
+
+fn compile(
+    lua: &Lua,
+    environment: &Table,
+    sources: &SharedSources,
+    (name, content): (&str, &[u8]),
+) -> mlua::Result<Function> {
+    let chunk = ChunkName::new(name);
+    let for_lua = chunk.for_lua();
+    sources.lock().chunks.push(chunk);
+    let mut content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content).to_vec();
+    if content.starts_with(b"#!") {
+        content.splice(0..2, *b"--");
+    }
+    lua.load(content).set_name(for_lua).set_mode(ChunkMode::Text).set_environment(environment.clone()).into_function()
+}
+
+/// A Lua file beside the script: `require "lib.mail"` is `lib/mail.lua` in its folder.
+fn require(
+    lua: &Lua,
+    environment: &Table,
+    sources: &SharedSources,
+    (folder, name): (Option<&Path>, &str),
+) -> Result<Function, String> {
+    let is_plain = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+    };
+    if !name.split('.').all(is_plain) {
+        return Err(format!("require: {name:?} is no module name; expected words joined by dots"));
+    }
+    let folder = folder.ok_or_else(|| format!("require: there is no folder to look for {name:?} in"))?;
+    let path = folder.join(format!("{}.lua", name.replace('.', "/")));
+    if sources.lock().files.len() >= FILES_MAX {
+        return Err(format!("require: more than {FILES_MAX} files in one script"));
+    }
+    let (content, identity) = files::read(&path).map_err(|error| {
+        format!("require: {}; only Lua files beside the script can be required", files::missing(&path, &error).message)
+    })?;
+    sources.lock().add(&path, identity, &content);
+    compile(lua, environment, sources, (&path.to_string_lossy(), &content)).map_err(|error| {
+        let failure = failure::from_lua(&error, &sources.lock().chunks);
+        failure.to_string()
+    })
+}

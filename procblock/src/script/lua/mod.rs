@@ -1,0 +1,20 @@
+//! Lua scripts: a pool of states, each used by one call at a time.
+//!
+//! A call runs as a coroutine of its state, polled as a future: what waits in the API holds no thread. It begins on
+//! the runtime's worker and leaves it after 2 ms of script time ([`control`]). A state whose call ran out of time or
+//! memory, or was dropped half-way, is thrown away.
+
+mod api;
+mod control;
+mod convert;
+mod failure;
+mod load;
+mod pool;
+mod run;
+mod watchdog;
+
+#[cfg(test)]
+mod tests;
+
+pub(in crate::script) use control::Control;
+pub(super) use pool::Pool;

@@ -1,0 +1,96 @@
+//! The states and who may use one.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use super::run::{State, ended_text};
+use super::watchdog::Watchdog;
+use crate::error::RunError;
+use crate::host::Host;
+use crate::script::{Call, Script, ScriptConfig, waiting};
+use crate::value::Map;
+
+/// States that are kept while nobody uses them.
+const IDLE_MAX: usize = 64;
+
+/// Long calls beside the runtime's workers at once, for each core.
+const ASIDE_PER_CORE: usize = 4;
+
+/// All states of an instance. The one used last is used next: it is the warmest.
+pub(in crate::script) struct Pool {
+    idle: Mutex<Vec<State>>,
+    free: Semaphore,
+    aside: Arc<Semaphore>,
+    watchdog: Watchdog,
+    host: Arc<dyn Host>,
+    config: ScriptConfig,
+}
+
+impl Pool {
+    pub(in crate::script) fn new(host: Arc<dyn Host>, config: ScriptConfig) -> Pool {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Pool {
+            idle: Mutex::new(Vec::new()),
+            free: Semaphore::new(config.states_max.clamp(1, Semaphore::MAX_PERMITS)),
+            aside: Arc::new(Semaphore::new(ASIDE_PER_CORE * cores)),
+            watchdog: Watchdog::new(),
+            host,
+            config,
+        }
+    }
+
+    /// Threads lost in calls that do not return.
+    pub(in crate::script) fn lost_threads(&self) -> usize {
+        self.watchdog.lost()
+    }
+
+    pub(in crate::script) async fn call(
+        &self,
+        script: &Script,
+        call: &Call<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<Map, RunError> {
+        self.watchdog.check()?;
+        let _permit = match self.free.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => self.wait_for_state(call, deadline).await?,
+        };
+        let idle = self.idle.lock().pop();
+        let mut state = match idle {
+            Some(state) => state,
+            None => self.new_state()?,
+        };
+        let _watched = deadline.map(|_| self.watchdog.begin());
+        let result = state.call(script, call, deadline).await;
+        if !state.is_spent() {
+            let mut idle = self.idle.lock();
+            if idle.len() < IDLE_MAX {
+                idle.push(state);
+            }
+        }
+        result
+    }
+
+    async fn wait_for_state(
+        &self,
+        call: &Call<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<tokio::sync::SemaphorePermit<'_>, RunError> {
+        let waited = waiting::within(deadline, call.stop, self.free.acquire()).await;
+        let permit = waited.map_err(|ended| {
+            let (kind, message) = ended_text(ended, call.timeout);
+            RunError::new(kind, format!("{message}; all {} Lua states were in use", self.config.states_max))
+        })?;
+        permit.map_err(|_| RunError::failed("lua is shut down"))
+    }
+
+    fn new_state(&self) -> Result<State, RunError> {
+        let state = State::new(&self.host, &self.config, &self.aside);
+        let state = state.map_err(|error| RunError::failed(format!("cannot make a Lua state: {error}")))?;
+        self.watchdog.add(state.control());
+        Ok(state)
+    }
+}

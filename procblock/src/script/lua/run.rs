@@ -1,0 +1,361 @@
+//! One Lua state and how a call runs in it.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::path::PathBuf;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, Instant};
+
+use mlua::thread::AsyncThread;
+use mlua::{Function, IntoLua, Lua, LuaOptions, MultiValue, StdLib, Table, Thread, Value as LuaValue};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::control::{Context, Control, Ended, Place};
+use super::convert::{Given, GivenMap, Taker};
+use super::failure;
+use super::load::{Entry, Loaded};
+use crate::error::{RunError, RunErrorKind};
+use crate::host::Host;
+use crate::script::{Call, Script, ScriptConfig, waiting};
+use crate::units;
+use crate::value::{Map, Value};
+
+const PRELUDE: &str = include_str!("prelude.lua");
+
+/// Scripts compiled in one state; a state that has more is replaced.
+const SCRIPTS_MAX: usize = 256;
+
+/// How a script is known in a state.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    File(PathBuf),
+    /// The text's address, which its [`Loaded`] keeps from being used again.
+    Text(usize, u32),
+}
+
+impl Key {
+    fn of(script: &Script) -> Key {
+        match script {
+            Script::File(path) => Key::File(path.clone()),
+            Script::Lua { text, first_line, .. } | Script::Python { text, first_line, .. } => {
+                Key::Text(text.as_ptr() as usize, *first_line)
+            }
+        }
+    }
+}
+
+/// One state. The handles into it stand before it, since fields are dropped in order.
+pub(super) struct State {
+    scripts: HashMap<Key, Loaded>,
+    thread: Option<Thread>,
+    new_environment: Function,
+    array: Table,
+    control: Arc<Control>,
+    memory: usize,
+    is_spent: bool,
+    aside: Arc<Semaphore>,
+    lua: Lua,
+}
+
+/// How a stretch of script time ended.
+enum Stretch {
+    Done(mlua::Result<LuaValue>),
+    /// It must leave its place and go on elsewhere.
+    Turn,
+    /// It must not go on.
+    Ended(Ended),
+}
+
+/// Where a call runs, and its permit to be beside the workers.
+struct Turn {
+    place: Place,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl State {
+    /// A fresh state: about 0.2 ms.
+    pub(super) fn new(host: &Arc<dyn Host>, config: &ScriptConfig, aside: &Arc<Semaphore>) -> mlua::Result<State> {
+        let libraries = StdLib::COROUTINE | StdLib::MATH | StdLib::OS | StdLib::STRING | StdLib::TABLE | StdLib::UTF8;
+        let lua = Lua::new_with(libraries, LuaOptions::new())?;
+        let control = Control::new(Arc::clone(aside));
+        let (natives, array) = super::api::natives(&lua, &control, host, config)?;
+        let prelude = lua.load(PRELUDE).set_name("=procblock");
+        let new_environment: Function = prelude.call(natives)?;
+        control.install(&lua)?;
+        Ok(State {
+            scripts: HashMap::new(),
+            thread: None,
+            new_environment,
+            array,
+            control,
+            memory: usize::try_from(config.memory).unwrap_or(usize::MAX),
+            is_spent: false,
+            aside: Arc::clone(aside),
+            lua,
+        })
+    }
+
+    pub(super) fn control(&self) -> &Arc<Control> {
+        &self.control
+    }
+
+    /// Whether it must not be used again.
+    pub(super) fn is_spent(&self) -> bool {
+        self.is_spent
+    }
+
+    /// Runs a script to its end.
+    pub(super) async fn call(
+        &mut self,
+        script: &Script,
+        call: &Call<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<Map, RunError> {
+        let memory = call.limits.memory.map_or(self.memory, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let context = Context { caller: call.caller.clone(), allow: call.allow, stop: call.stop.clone() };
+        self.control.begin(deadline, memory, context);
+        // Until the call is done, whatever happens to this future.
+        let was_spent = std::mem::replace(&mut self.is_spent, true);
+        let result = self.run(script, call, deadline).await;
+        self.control.finish();
+        let must_go = self.control.ended().is_some()
+            || result.as_ref().is_err_and(|error| error.kind != RunErrorKind::Failed)
+            || self.is_crowded();
+        self.is_spent = was_spent || must_go;
+        result
+    }
+
+    /// Whether scripts keep so much that a call might not find the memory it may use.
+    fn is_crowded(&self) -> bool {
+        let is_full = || self.lua.used_memory() > self.memory / 2;
+        self.scripts.len() > SCRIPTS_MAX || (is_full() && (self.lua.gc_collect().is_err() || is_full()))
+    }
+
+    async fn run(&mut self, script: &Script, call: &Call<'_>, deadline: Option<Instant>) -> Result<Map, RunError> {
+        let key = Key::of(script);
+        let mut loaded = match self.scripts.remove(&key).filter(Loaded::is_current) {
+            Some(loaded) => loaded,
+            None => self.load(script, call, deadline).await?,
+        };
+        let result = self.enter(&mut loaded, call, deadline).await;
+        self.scripts.insert(key, loaded);
+        result
+    }
+
+    /// Compiles a script and runs a file's own code.
+    async fn load(&mut self, script: &Script, call: &Call<'_>, deadline: Option<Instant>) -> Result<Loaded, RunError> {
+        match script {
+            Script::File(path) => {
+                let mut loaded = Loaded::file(&self.lua, &self.new_environment, path)?;
+                let Entry::Process(code) = loaded.entry.clone() else { return Ok(loaded) };
+                let ran = self.drive(&code, MultiValue::new(), (call, deadline)).await;
+                ran.map_err(|failed| self.failure(failed, &loaded, call))?;
+                if loaded.find_process_block() { Ok(loaded) } else { Err(loaded.no_process_block()) }
+            }
+            Script::Lua { name, text, first_line } | Script::Python { name, text, first_line } => {
+                Loaded::text(&self.lua, &self.new_environment, (name, text, *first_line))
+            }
+        }
+    }
+
+    async fn enter(
+        &mut self,
+        loaded: &mut Loaded,
+        call: &Call<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<Map, RunError> {
+        if let Entry::Body(body) = loaded.entry.clone() {
+            let result = self.execute(&body, loaded, call, deadline).await?;
+            if !loaded.find_process_block() {
+                let is_local = loaded.text.as_ref().is_some_and(|text| text.contains("local function ProcessBlock"));
+                if is_local && matches!(result, LuaValue::Nil) {
+                    return Err(loaded.no_process_block());
+                }
+                return self.mapping(&result, loaded);
+            }
+        }
+        let Entry::Process(function) = loaded.entry.clone() else { return Err(loaded.no_process_block()) };
+        let result = self.execute(&function, loaded, call, deadline).await?;
+        self.mapping(&result, loaded)
+    }
+
+    async fn execute(
+        &mut self,
+        function: &Function,
+        loaded: &Loaded,
+        call: &Call<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<LuaValue, RunError> {
+        let arguments = self.arguments(loaded, call).map_err(|error| self.failure(Failed::Lua(error), loaded, call))?;
+        let result = self.drive(function, arguments, (call, deadline)).await;
+        result.map_err(|failed| self.failure(failed, loaded, call))
+    }
+
+    /// Copies of the arguments; those that the script cannot see are left out.
+    fn arguments(&self, loaded: &Loaded, call: &Call<'_>) -> mlua::Result<MultiValue> {
+        let (lua, array) = (&self.lua, &self.array);
+        let map = |map| GivenMap { map, array }.into_lua(lua);
+        let value = |value: &Value| match value {
+            Value::Null => Ok(LuaValue::Nil),
+            value => Given { value, array }.into_lua(lua),
+        };
+        let mut values = MultiValue::new();
+        let seen = loaded.wanted.iter().rposition(|wanted| *wanted).map_or(0, |last| last + 1);
+        for (index, wanted) in loaded.wanted.iter().take(seen).enumerate() {
+            values.push_back(match index {
+                _ if !wanted => LuaValue::Nil,
+                0 => map(call.pipe_data)?,
+                1 => value(call.block)?,
+                2 => map(call.request_state)?,
+                3 => map(call.input_data)?,
+                4 => call.tag.into_lua(lua)?,
+                5 => call.cwd.to_string_lossy().as_ref().into_lua(lua)?,
+                6 => map(call.env)?,
+                _ => value(call.block_parent)?,
+            });
+        }
+        Ok(values)
+    }
+
+    /// The mapping that a script returned.
+    fn mapping(&self, result: &LuaValue, loaded: &Loaded) -> Result<Map, RunError> {
+        let refused = |message: String| {
+            let mut error = RunError::failed(message);
+            error.place = loaded.sources.lock().chunks.first().map(|chunk| chunk.full().to_owned());
+            error
+        };
+        let kind = match result {
+            LuaValue::Nil => return Ok(Map::new()),
+            LuaValue::Table(_) => match Taker::new(&self.array, &self.control).take(result) {
+                Ok(Value::Object(map)) => return Ok(map),
+                Ok(other) => crate::value::kind_name(&other),
+                Err(fault) => return Err(refused(fault.text("result"))),
+            },
+            LuaValue::String(_) => "text",
+            LuaValue::Integer(_) => "number",
+            other => other.type_name(),
+        };
+        Err(refused(format!("the script returned a {kind}, expected a mapping such as {{answer = 42}}, or nil")))
+    }
+
+    /// The coroutine that calls of this state run in, about to call `function`.
+    fn coroutine(&mut self, function: &Function) -> mlua::Result<Thread> {
+        let is_usual = !self.control.forget_changed_count();
+        if let Some(thread) = self.thread.take()
+            && is_usual
+            && thread.reset(function.clone()).is_ok()
+        {
+            return Ok(thread);
+        }
+        self.control.install(&self.lua)?;
+        self.lua.create_thread(function.clone())
+    }
+
+    /// Runs a function to its end, wherever that is, within the call's deadline.
+    async fn drive(
+        &mut self,
+        function: &Function,
+        arguments: MultiValue,
+        (call, deadline): (&Call<'_>, Option<Instant>),
+    ) -> Result<LuaValue, Failed> {
+        let thread = self.coroutine(function).map_err(Failed::Lua)?;
+        self.control.set_main(thread.state() as usize);
+        let mut running = pin!(thread.clone().into_async::<LuaValue>(arguments).map_err(Failed::Lua)?);
+        let mut turn = Turn { place: Place::here(), permit: None };
+        let result = loop {
+            let stretch = poll_fn(|context| self.poll(running.as_mut(), &mut turn, context));
+            match waiting::within(deadline, call.stop, stretch).await.map_err(Failed::Ended)? {
+                // A coroutine of the script may have been cut off: then a result is not a result.
+                Stretch::Done(result) => {
+                    break self.control.ended().map_or(Ok(result), |ended| Err(Failed::Ended(ended)))?;
+                }
+                Stretch::Ended(ended) => return Err(Failed::Ended(ended)),
+                Stretch::Turn => {
+                    let next = Self::next_turn(turn.place, &self.aside);
+                    turn = waiting::within(deadline, call.stop, next).await.map_err(Failed::Ended)?;
+                }
+            }
+        };
+        // One that failed may hold variables with <close>, which would run when it is used again.
+        if result.is_ok() {
+            self.thread = Some(thread);
+        }
+        result.map_err(Failed::Lua)
+    }
+
+    /// Waits, behind those who wait already, for a place beside the workers.
+    async fn next_turn(place: Place, aside: &Arc<Semaphore>) -> Turn {
+        tokio::task::yield_now().await;
+        if place == Place::Alone {
+            return Turn { place, permit: None };
+        }
+        let permit = Arc::clone(aside).acquire_owned().await.ok();
+        Turn { place: Place::Aside, permit }
+    }
+
+    fn poll(
+        &self,
+        running: Pin<&mut AsyncThread<LuaValue>>,
+        turn: &mut Turn,
+        context: &mut TaskContext<'_>,
+    ) -> Poll<Stretch> {
+        // Our own conversions need no limit, and are quicker without one.
+        if let Err(error) = self.lua.set_memory_limit(self.control.memory_max()) {
+            return Poll::Ready(Stretch::Done(Err(error)));
+        }
+        self.control.begin_stretch(turn.place);
+        let polled = if turn.place == Place::Aside {
+            tokio::task::block_in_place(|| running.poll(context))
+        } else {
+            running.poll(context)
+        };
+        let wants_turn = self.control.end_stretch();
+        if let Err(error) = self.lua.set_memory_limit(0) {
+            return Poll::Ready(Stretch::Done(Err(error)));
+        }
+        match polled {
+            Poll::Ready(result) => Poll::Ready(Stretch::Done(result)),
+            Poll::Pending if let Some(ended) = self.control.ended() => Poll::Ready(Stretch::Ended(ended)),
+            Poll::Pending if wants_turn => Poll::Ready(Stretch::Turn),
+            Poll::Pending => {
+                // It waits: its place is free for others, and it begins on a worker again.
+                turn.permit = None;
+                turn.place = Place::here();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn failure(&self, failed: Failed, loaded: &Loaded, call: &Call<'_>) -> RunError {
+        let sources = loaded.sources.lock();
+        let ended = match (&failed, self.control.ended()) {
+            (Failed::Ended(ended), _) => *ended,
+            (_, Some(ended)) => ended,
+            (Failed::Lua(error), None) => return failure::from_lua(error, &sources.chunks),
+        };
+        let (kind, message) = ended_text(ended, call.timeout);
+        let mut failure = RunError::new(kind, message);
+        let at = self.control.ended_at();
+        failure.place = failure::place_of(at.as_deref().unwrap_or_default(), &sources.chunks);
+        failure
+    }
+}
+
+/// Why a drive gave no value.
+enum Failed {
+    Lua(mlua::Error),
+    Ended(Ended),
+}
+
+/// The words for a call that was ended.
+pub(in crate::script) fn ended_text(ended: Ended, timeout: Option<Duration>) -> (RunErrorKind, String) {
+    match ended {
+        Ended::TimedOut => {
+            let limit = timeout.map(units::format_duration).unwrap_or_default();
+            (RunErrorKind::TimedOut, format!("the script did not end within its time limit of {limit}"))
+        }
+        Ended::Stopped => (RunErrorKind::Stopped, "the script was ended because a stop was requested".into()),
+    }
+}

@@ -1,0 +1,150 @@
+//! Scripts of every language: Lua in process, Python in warm workers, anything else as a child.
+//!
+//! A script gets copies of what it is given, and only the mapping it returns counts. Every call ends: by itself, by
+//! its time limit, or by a stop. This is the only module that names `mlua`.
+
+mod allow;
+mod files;
+mod identity;
+mod logging;
+mod lua;
+mod pattern;
+#[cfg(test)]
+mod testing;
+mod waiting;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use unidist::Stop;
+
+use crate::error::RunError;
+use crate::host::{Caller, Host};
+use crate::value::{Map, Value};
+
+pub use allow::Allow;
+
+/// What to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Script {
+    /// A file: `.lua` runs in process, `.py` in a worker, any other is executed. Absolute.
+    File(PathBuf),
+    /// Lua text of a block file: the body of a function with the arguments as locals, or code that defines
+    /// `ProcessBlock`.
+    Lua {
+        /// The block file, for messages; its folder is where `require` looks.
+        name: String,
+        /// The text; the same `Arc` is compiled once.
+        text: Arc<str>,
+        /// The line of `name` on which the text begins, from 1.
+        first_line: u32,
+    },
+    /// Python text of a block file, as [`Script::Lua`].
+    Python {
+        /// The block file, for messages; its folder is where `import` looks.
+        name: String,
+        /// The text.
+        text: Arc<str>,
+        /// The line of `name` on which the text begins, from 1.
+        first_line: u32,
+    },
+}
+
+/// Limits of one call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory in bytes. Default for Lua: [`ScriptConfig::memory`]; for others none.
+    pub memory: Option<u64>,
+    /// CPU time.
+    pub cpu: Option<Duration>,
+    /// Open files.
+    pub files: Option<u64>,
+}
+
+/// One call of a script.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// The data so far.
+    pub pipe_data: &'a Map,
+    /// The step's own mapping, or the block.
+    pub block: &'a Value,
+    /// The values of one request.
+    pub request_state: &'a Map,
+    /// What the block was given.
+    pub input_data: &'a Map,
+    /// The tag being processed.
+    pub tag: &'a str,
+    /// The folder of outputs and children.
+    pub cwd: &'a Path,
+    /// The environment of the step.
+    pub env: &'a Map,
+    /// The block around this one, or null.
+    pub block_parent: &'a Value,
+    /// Who calls, for the functions of the host.
+    pub caller: &'a Caller,
+    /// The modules it may use.
+    pub allow: Allow,
+    /// The longest it may take; none is for ever.
+    pub timeout: Option<Duration>,
+    /// Its limits.
+    pub limits: Limits,
+    /// Ends it when requested.
+    pub stop: &'a Stop,
+}
+
+/// How scripts are run.
+#[derive(Debug, Clone)]
+pub struct ScriptConfig {
+    /// The host's functions that scripts may call: `sharedcounter.increment`, `file.read`. Those of `process`, `http`,
+    /// `file`, `timeseries` and `rpc` are modules of their own, others stand under `unidist`.
+    pub functions: Vec<String>,
+    /// The Python interpreter. Default: `python3`.
+    pub python: String,
+    /// Lua states at once; a call waits for a free one. Default: 1024.
+    pub states_max: usize,
+    /// Memory of one Lua state in bytes. Default: 64 MiB.
+    pub memory: u64,
+    /// Python workers at once. Default: 8.
+    pub workers_max: usize,
+}
+
+impl Default for ScriptConfig {
+    fn default() -> Self {
+        ScriptConfig {
+            functions: Vec::new(),
+            python: "python3".into(),
+            states_max: 1024,
+            memory: 64 * 1024 * 1024,
+            workers_max: 8,
+        }
+    }
+}
+
+/// Runs scripts. Clones share states and workers.
+#[derive(Clone)]
+pub struct Scripts {
+    lua: Arc<lua::Pool>,
+}
+
+impl Scripts {
+    /// Starts nothing yet.
+    pub fn new(host: Arc<dyn Host>, config: ScriptConfig) -> Self {
+        Scripts { lua: Arc::new(lua::Pool::new(host, config)) }
+    }
+
+    /// Runs a script to its end and gives the mapping it returned ([`Value::Object`]).
+    ///
+    /// # Errors
+    /// When it is not found, cannot be read or compiled, raises, returns another kind, or is ended by its time limit,
+    /// a limit or a stop. The place is the script's own line where it is known.
+    pub async fn call(&self, script: &Script, call: Call<'_>) -> Result<Value, RunError> {
+        let deadline = call.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.lua.call(script, &call, deadline).await.map(Value::Object)
+    }
+
+    /// Threads held by Lua calls that did not return after their time limit.
+    pub fn lost_threads(&self) -> usize {
+        self.lua.lost_threads()
+    }
+}
