@@ -14,6 +14,7 @@ pub mod host;
 pub mod instance;
 pub mod life;
 pub mod load;
+pub mod logging;
 pub mod process;
 pub mod runner;
 pub mod script;
