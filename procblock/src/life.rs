@@ -108,7 +108,7 @@ fn watch_signals(instance: &Arc<Instance>, reload: mpsc::Sender<()>) -> std::io:
                 SIGHUP => {
                     let _ = reload.try_send(());
                 }
-                SIGUSR1 => {}
+                SIGUSR1 => crate::logging::reopen(),
                 _ => {
                     if seen.swap(signal, Ordering::SeqCst) != 0 {
                         let _ = signal_hook::low_level::emulate_default_handler(signal);

@@ -161,10 +161,11 @@ impl Due for RunThread {
         }
         if self.begin(due, now) {
             let thread = Arc::clone(&self);
-            self.runtime.spawn(async move {
+            let name: Arc<str> = thread.name.as_str().into();
+            self.runtime.spawn(crate::logging::within(name, async move {
                 thread.lateness.record(due.elapsed());
                 thread.run_once().await;
-            });
+            }));
         }
         let mut next = due + self.every;
         if next <= now {
