@@ -75,6 +75,9 @@ impl Runner {
         for (name, value) in &options.set {
             set_path(&mut input, name, serde_json::from_str(value).unwrap_or_else(|_| value.clone().into()));
         }
+        for secret in compiled.usage.secrets(&input) {
+            crate::logging::hide(&secret);
+        }
         Ok(Runner { file: file.to_path_buf(), compiled, input, options })
     }
 

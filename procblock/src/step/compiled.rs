@@ -79,6 +79,9 @@ impl CompiledStep {
     }
 
     /// One run of a repeated step: starts from `run`'s pipe data, gives only what the step returned.
+    ///
+    /// # Errors
+    /// The step failed, after as many attempts as it may have.
     pub async fn run_repeated(self: &Arc<Self>, run: &mut Run) -> Result<Map, RunError> {
         let timeout = match &self.attributes.timeout {
             Some(_) => self.timeout(run)?,

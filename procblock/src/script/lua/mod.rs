@@ -8,11 +8,15 @@ mod api;
 mod control;
 mod convert;
 mod failure;
+#[cfg(test)]
+mod hostile_tests;
 mod load;
 mod pool;
 mod run;
 mod watchdog;
 
+#[cfg(test)]
+mod speed;
 #[cfg(test)]
 mod tests;
 
