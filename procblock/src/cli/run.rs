@@ -203,7 +203,7 @@ fn flatten(map: &Map, prefix: &str, lines: &mut String) {
 }
 
 /// Writes to standard output; a closed pipe is no reason to fail.
-fn print(text: &str) {
+pub(super) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
