@@ -1,5 +1,60 @@
-.PHONY: test
+# The README's commands. Each says what it does; what is missing is installed by tools/setup.
+CARGO ?= cargo
+PREFIX ?= /usr/local
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+FEATURES := --features procblock/series
+RUN_FOLDER ?= run
+
+.PHONY: help build run test soak bench fuzz install generate clean
+
+help:
+	@echo "make run       build, then run the machine monitor demo until Ctrl-C"
+	@echo "make test      format, lints and every test"
+	@echo "make install   put procblock and procblock-series into $(PREFIX)/bin"
+	@echo "make soak      the long rounds of the tests"
+	@echo "make bench     figures beside other tools, as ratios"
+	@echo "make fuzz      the fuzz targets, one minute each"
+	@echo "make generate  docs/reference and schemas from the declarations"
+
+build:
+	@tools/setup build
+	$(CARGO) build --release --workspace $(FEATURES)
+
+run: build
+	@mkdir -p $(RUN_FOLDER)
+	@echo "graphs: $(abspath $(RUN_FOLDER))/*.png, redrawn every 5 seconds; Ctrl-C stops"
+	$(TARGET)/release/procblock --cwd $(RUN_FOLDER) -o none demos/machine_monitor/machine_monitor.yaml
+
 test:
-	cargo fmt --check
-	cargo clippy --workspace --all-targets --features procblock/series -- -D warnings
-	cargo test --workspace --features procblock/series
+	@tools/setup test
+	$(CARGO) fmt --check
+	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
+	$(CARGO) build --workspace $(FEATURES)
+	$(CARGO) test --workspace $(FEATURES)
+
+soak:
+	@tools/setup test
+	$(CARGO) build --workspace $(FEATURES)
+	ROUNDS=1000 $(CARGO) test --workspace $(FEATURES) -- --nocapture soak
+
+bench:
+	@tools/setup bench
+	$(CARGO) build --release --workspace $(FEATURES) --examples
+	tools/bench
+
+fuzz:
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install cargo-fuzz
+	cd fuzz && for target in $$(cargo fuzz list); do \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target -- -max_total_time=60 || exit 1; \
+	done
+
+install: build
+	install -d $(PREFIX)/bin
+	install -m 755 $(TARGET)/release/procblock $(TARGET)/release/procblock-series $(PREFIX)/bin/
+
+generate:
+	@tools/setup build
+	UPDATE_EXPECTED=1 $(CARGO) test --workspace $(FEATURES) --test reference
+
+clean:
+	$(CARGO) clean

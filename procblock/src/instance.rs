@@ -1,22 +1,22 @@
 //! One running file: the services that its blocks share, and its life.
 
-use std::future::Future;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::task::JoinSet;
 use unidist::{Stop, Unidist};
 
+use crate::background::Background;
 use crate::host::Host;
 use crate::host::api::{Api, LockOwners};
 use crate::process::Keeper;
 use crate::script::{ScriptConfig, Scripts};
 use crate::series::SeriesClient;
+use crate::state_files::StateFiles;
 use crate::thread::RunThreads;
-use crate::value::{Map, Value};
 
 /// How long an ending instance waits for runs under way: the children's grace and a little.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
@@ -36,6 +36,20 @@ pub struct InstanceConfig {
     pub keeper: PathBuf,
     /// The program `procblock-series`.
     pub series: PathBuf,
+    /// Buckets that live in files.
+    pub load_state: Vec<(String, PathBuf)>,
+}
+
+/// Why an instance did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartFailure {
+    /// The engine's URL is wrong or its store can't be opened.
+    #[error("{0}")]
+    Store(#[from] unidist::Error),
+    /// A file of `load state` can't be read.
+    #[error("{0}")]
+    State(String),
 }
 
 /// A running file.
@@ -62,22 +76,23 @@ pub struct Instance {
     pub series: Arc<SeriesClient>,
     /// The run-threads.
     pub threads: RunThreads,
-    /// A value that is nothing: for calls that have no block of their own.
-    pub empty: Value,
     owners: AtomicU64,
     lock_owners: Arc<LockOwners>,
-    tasks: Mutex<JoinSet<()>>,
+    /// Lists and workers that go on beside the blocks.
+    pub background: Background,
+    seen: Mutex<HashSet<String>>,
 }
 
 impl Instance {
     /// Makes the services; starts no process and no thread yet. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// The engine's URL is wrong or its store can't be opened.
-    pub fn start(config: InstanceConfig) -> Result<Arc<Self>, unidist::Error> {
+    /// The store can't be opened, or a file of `load state` is wrong.
+    pub fn start(config: InstanceConfig) -> Result<Arc<Self>, StartFailure> {
         let stop = Stop::new();
         let unidist = Unidist::open(&config.unidist)?;
         let own = Unidist::open("memory:")?;
+        let files = StateFiles::load(&unidist, &config.load_state).map_err(StartFailure::State)?;
         let keeper = Keeper::new(config.keeper);
         let series = Arc::new(SeriesClient::new(config.series));
         let lock_owners = Arc::new(LockOwners::default());
@@ -88,10 +103,11 @@ impl Instance {
             series: Arc::clone(&series),
             stop: stop.clone(),
             lock_owners: Arc::clone(&lock_owners),
+            files,
         });
         let script_config =
             ScriptConfig { python: config.python, functions: crate::host::api::functions(), ..ScriptConfig::default() };
-        let scripts = Scripts::new(Arc::clone(&host), script_config);
+        let scripts = Scripts::new(Arc::clone(&host), Arc::new(keeper.clone()), script_config);
         Ok(Arc::new(Instance {
             name: config.name,
             node: node_name(),
@@ -104,10 +120,10 @@ impl Instance {
             scripts,
             keeper,
             series,
-            empty: Value::Object(Map::new()),
             owners: AtomicU64::new(1),
             lock_owners,
-            tasks: Mutex::default(),
+            background: Background::default(),
+            seen: Mutex::default(),
         }))
     }
 
@@ -135,11 +151,21 @@ impl Instance {
         }
     }
 
-    /// Runs something beside the blocks until it ends by itself or the instance is shut down.
-    pub fn background(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.tasks.lock();
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(task);
+    /// Notes that a pass over the file names a run-thread, list or group of workers: it survives a reload.
+    pub fn note(&self, name: &str) {
+        self.seen.lock().insert(name.to_string());
+    }
+
+    /// Begins a pass over the file: nothing is named yet.
+    pub fn begin_pass(&self) {
+        self.seen.lock().clear();
+    }
+
+    /// Ends the run-threads, lists and workers that the pass did not name.
+    pub fn end_unnamed(&self) {
+        let seen = std::mem::take(&mut *self.seen.lock());
+        self.threads.retain(&seen);
+        self.background.retain(&seen);
     }
 
     /// Ends everything: run-threads, background lists, scripts, children; stores what was measured.
@@ -148,9 +174,7 @@ impl Instance {
     pub async fn shutdown(&self) {
         self.stop.request();
         self.threads.shutdown(SHUTDOWN_MAX).await;
-        let mut tasks = std::mem::take(&mut *self.tasks.lock());
-        let all_ended = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(SHUTDOWN_MAX, all_ended).await.is_err() {
+        if !self.background.ended(SHUTDOWN_MAX).await {
             log::warn!("some lists did not end in time");
         }
         self.keeper.shutdown().await;

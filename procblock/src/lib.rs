@@ -5,18 +5,22 @@
 //! their own; `ARCHITECTURE.md` maps them. The crate never reads its own process's working directory while it
 //! runs a block: every path is resolved against the file that names it.
 
+pub mod background;
 pub mod block;
 pub mod cli;
 pub mod error;
 pub mod expr;
 pub mod host;
 pub mod instance;
+pub mod life;
 pub mod load;
+pub mod logging;
 pub mod process;
 pub mod runner;
 pub mod script;
 pub mod series;
 pub mod spec;
+mod state_files;
 pub mod step;
 pub mod tag;
 pub mod thread;

@@ -50,17 +50,20 @@ pub enum StartError {
     Help(String),
 }
 
+/// Reads and compiles a file.
+///
+/// # Errors
+/// Every mistake of the file and of the files it names.
+pub fn load(file: &Path) -> Result<Compiled, LoadError> {
+    compile(load_file(file)?)
+}
+
 impl Runner {
-    /// Loads and compiles a file and reads the words behind it by its own `__usage`.
+    /// A compiled file with the words that stand behind it on the command line, read by its own `__usage`.
     ///
     /// # Errors
-    /// The file or the words are wrong, or the words ask for help.
-    pub fn load(file: &Path, words: &[String], options: RunOptions) -> Result<Self, StartError> {
-        log::info!("Importing YAML: {}", file.display());
-        let compiled = compile(load_file(file)?)?;
-        for warning in &compiled.warnings {
-            log::warn!("{warning}");
-        }
+    /// The words are wrong, or ask for help.
+    pub fn new(file: &Path, compiled: Compiled, words: &[String], options: RunOptions) -> Result<Self, StartError> {
         let program = format!("procblock {}", file.display());
         let given = match usage::parse(&compiled.usage, words) {
             Ok(Given::Input(input)) => input,
@@ -71,6 +74,9 @@ impl Runner {
         input.extend(given);
         for (name, value) in &options.set {
             set_path(&mut input, name, serde_json::from_str(value).unwrap_or_else(|_| value.clone().into()));
+        }
+        for secret in compiled.usage.secrets(&input) {
+            crate::logging::hide(&secret);
         }
         Ok(Runner { file: file.to_path_buf(), compiled, input, options })
     }
@@ -105,7 +111,13 @@ impl Runner {
             python: or(&usage.python, &None, "python3"),
             keeper: executable.to_path_buf(),
             series: crate::instance::beside(executable, "procblock-series"),
+            load_state: usage.load_state.clone(),
         }
+    }
+
+    /// What the caller said about the run.
+    pub fn options(&self) -> &RunOptions {
+        &self.options
     }
 
     /// The folder of relative outputs and children.
@@ -113,7 +125,7 @@ impl Runner {
         self.options.cwd.clone().unwrap_or_else(|| self.compiled.folder.clone())
     }
 
-    /// Runs the file's block once, in `instance`.
+    /// Runs the file's block once, in `instance`; what an earlier pass started and this one names goes on.
     pub async fn process(&self, instance: &Arc<Instance>) -> Processed {
         let input = Input { input_data: self.input.clone(), request_state: Map::new(), globals: self.globals() };
         let mut run = Run::new(Arc::clone(instance), Arc::new(input), self.folder());

@@ -11,6 +11,9 @@ use unidist::Stop;
 /// Longer than anything here takes on a busy machine; only a fault waits for it.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
+/// What a helper gives: a fault of the test's own surroundings is told, not unwrapped.
+pub(crate) type Try<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
 pub(crate) fn keeper() -> Keeper {
     Keeper::new(env!("CARGO_BIN_EXE_procblock").into())
 }
@@ -47,7 +50,7 @@ impl Process {
     }
 }
 
-/// The keeper of this process's only runner.
+/// The children of a process; those of a runner with one keeper are that keeper.
 pub(crate) fn children_of(pid: u32) -> Vec<i32> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());

@@ -120,7 +120,7 @@ impl Compiler {
             node.entries().unwrap_or_default().iter().filter_map(|entry| self.tag(entry, node)).collect();
         tags.sort_by_key(|tag| tag.priority);
         self.script_prefix = outside;
-        Block { tags, return_tag: self.return_tag(node) }
+        Block { tags, return_tag: self.return_tag(node), source: Arc::new(node.to_value()) }
     }
 
     fn return_tag(&mut self, node: &Node) -> Option<(String, Mark)> {

@@ -26,6 +26,8 @@ pub struct Block {
     pub tags: Vec<TagEntry>,
     /// The tag whose value the block returns instead of its result.
     pub return_tag: Option<(String, Mark)>,
+    /// Its YAML, for scripts that look at it.
+    pub source: Arc<Value>,
 }
 
 /// How far a block has come.
@@ -48,6 +50,7 @@ impl Progress {
 impl Block {
     /// Runs the block. Locks it took are released when this returns, whatever happened.
     pub async fn process(self: &Arc<Self>, run: &mut Run) -> Processed {
+        run.block = Arc::clone(&self.source);
         let error = self.run_tags(run).await;
         run.release_locks();
         let mut result = std::mem::take(&mut run.results);

@@ -53,6 +53,8 @@ pub struct Run {
     pub owner: Arc<str>,
     /// Ends the waits of this run.
     pub stop: Stop,
+    /// The YAML of the block, for scripts that look at it.
+    pub block: Arc<Value>,
     /// Locks held for the rest of the block, by name.
     pub guards: Vec<(String, unidist::LockGuard)>,
     depth: u32,
@@ -74,6 +76,7 @@ impl Run {
             folder,
             owner,
             stop,
+            block: Arc::default(),
             guards: Vec::new(),
             depth: 0,
         }
@@ -101,6 +104,7 @@ impl Run {
             folder: self.folder.clone(),
             owner: self.instance.next_owner(),
             stop: self.stop.clone(),
+            block: Arc::clone(&self.block),
             guards: Vec::new(),
             depth: self.depth + 1,
         })

@@ -1,6 +1,7 @@
 //! The command line: arguments and exit codes.
 
 mod check;
+mod own_words;
 mod run;
 
 use std::ffi::OsString;

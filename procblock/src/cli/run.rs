@@ -1,24 +1,26 @@
 //! `procblock FILE`: one file from start to stop.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-use unidist::Stop;
+use log::LevelFilter;
 
 use crate::block::Processed;
+use crate::cli::own_words::{OwnWords, take_own};
 use crate::cli::{EXIT_BAD_FILE, EXIT_DONE, EXIT_FAILED, EXIT_USAGE};
-use crate::instance::Instance;
-use crate::runner::{RunOptions, Runner, StartError};
+use crate::life::{End, Life};
+use crate::logging::{self, LoggingOptions};
+use crate::runner::{RunOptions, Runner, StartError, load};
 use crate::value::{Map, Value};
 
 /// How many worker threads may be lost to scripts stuck inside a C function.
 const LOST_THREADS_MAX: usize = 8;
+
+/// How long the end of the process waits for standard error to take the last log lines.
+const LOG_WAIT: Duration = Duration::from_secs(1);
 
 /// The most threads that waiting scripts may hold unless the file says otherwise.
 const THREADS_MAX: usize = 64;
@@ -58,6 +60,9 @@ pub(super) struct RunArgs {
     /// The engine of the shared things, such as memory: or file:FOLDER.
     #[arg(long, value_name = "URL", env = "UNIDIST_URL")]
     unidist: Option<String>,
+    /// The log also goes to this file: JSON lines, 10 MiB x 5, opened anew on USR1.
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<PathBuf>,
     /// End after one pass, whatever the file says.
     #[arg(long)]
     once: bool,
@@ -69,7 +74,7 @@ pub(super) struct RunArgs {
 /// Runs the file and says how it ended.
 pub(super) fn run(mut arguments: RunArgs) -> ExitCode {
     let file = PathBuf::from(arguments.words.remove(0));
-    match start(arguments, file) {
+    match start(arguments, &file) {
         Ok(code) => code,
         Err(StartError::Help(text)) => {
             print(&text);
@@ -86,7 +91,21 @@ pub(super) fn run(mut arguments: RunArgs) -> ExitCode {
     }
 }
 
-fn start(arguments: RunArgs, file: PathBuf) -> Result<ExitCode, StartError> {
+fn start(mut arguments: RunArgs, file: &Path) -> Result<ExitCode, StartError> {
+    let compiled = load(file)?;
+    let (own, words) = take_own(&compiled.usage, std::mem::take(&mut arguments.words));
+    if let Err(text) = arguments.overlay(own) {
+        eprintln!("error: {text}");
+        return Ok(ExitCode::from(EXIT_USAGE));
+    }
+    let stays = !arguments.once && (compiled.usage.longrunning || compiled.stays);
+    let kept = if stays { LevelFilter::Info } else { LevelFilter::Off };
+    let logging =
+        LoggingOptions { kept, file: arguments.log_file.take(), ..LoggingOptions::with_verbosity(arguments.verbose) };
+    if let Err(error) = logging::start(&logging) {
+        eprintln!("error: {error}");
+        return Ok(ExitCode::from(EXIT_FAILED));
+    }
     let options = RunOptions {
         name: arguments.name,
         cwd: arguments.cwd.map(|cwd| std::path::absolute(&cwd).unwrap_or(cwd)),
@@ -94,88 +113,58 @@ fn start(arguments: RunArgs, file: PathBuf) -> Result<ExitCode, StartError> {
         set: arguments.set.iter().map(|pair| split_pair(pair)).collect(),
         once: arguments.once,
     };
-    let runner = Runner::load(&file, &arguments.words, options)?;
+    for warning in &compiled.warnings {
+        log::warn!("{warning}");
+    }
+    for path in &compiled.files {
+        log::info!("Importing YAML: {}", path.display());
+    }
+    let life = Life { runner: Runner::new(file, compiled, &words, options)?, words };
     let threads = std::thread::available_parallelism().map_or(2, usize::from) + LOST_THREADS_MAX;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
-        .max_blocking_threads(runner.compiled.usage.threads_max.unwrap_or(THREADS_MAX))
+        .max_blocking_threads(life.runner.compiled.usage.threads_max.unwrap_or(THREADS_MAX))
         .thread_name("procblock")
         .enable_all()
         .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: the runtime could not start: {error}");
-            return Ok(ExitCode::from(EXIT_FAILED));
+    let ended = match runtime {
+        Ok(runtime) => {
+            let ended = runtime.block_on(life.live(|processed| report(processed, arguments.output)));
+            runtime.shutdown_background();
+            ended
         }
+        Err(error) => Err(format!("the runtime could not start: {error}")),
     };
-    let code = runtime.block_on(live(&runner, arguments.output));
-    runtime.shutdown_background();
-    Ok(code)
+    logging::finish(LOG_WAIT);
+    Ok(match ended {
+        Ok(end) => ExitCode::from(exit_code(&end)),
+        Err(text) => {
+            eprintln!("error: {text}");
+            ExitCode::from(EXIT_FAILED)
+        }
+    })
 }
 
-/// From the first pass to the end of the instance.
-async fn live(runner: &Runner, output: OutputFormat) -> ExitCode {
-    let executable = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("procblock"));
-    let instance = match Instance::start(runner.instance_config(&executable)) {
-        Ok(instance) => instance,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::from(EXIT_FAILED);
-        }
-    };
-    let signal = match watch_signals(&instance.stop) {
-        Ok(signal) => signal,
-        Err(error) => {
-            eprintln!("error: signals can't be caught: {error}");
-            return ExitCode::from(EXIT_FAILED);
-        }
-    };
-    if instance.is_longrunning {
-        log::info!("Long Running Process: Starting...  (CWD: {})", runner.folder().display());
-    }
-    let processed = runner.process(&instance).await;
-    report(&processed, output);
-    if runner.repeats_in_vain() {
-        log::warn!(
-            "{} has repeated steps and ended after one pass; longrunning: true in __usage lets it stay",
-            runner.file.display()
-        );
-    }
-    if instance.is_longrunning && processed.error.is_none() {
-        instance.stop.requested().await;
-    }
-    if instance.is_longrunning {
-        log::info!("Quitting...");
-    }
-    instance.shutdown().await;
-    exit_code(&instance, &processed, signal.load(Ordering::SeqCst))
-}
-
-fn exit_code(instance: &Instance, processed: &Processed, signal: i32) -> ExitCode {
-    match (signal, instance.is_longrunning, &processed.error) {
-        (0, _, Some(_)) => ExitCode::from(EXIT_FAILED),
-        (0, _, None) | (_, true, _) => ExitCode::from(EXIT_DONE),
-        (signal, false, _) => ExitCode::from(u8::try_from(128 + signal).unwrap_or(EXIT_FAILED)),
+fn exit_code(end: &End) -> u8 {
+    match (end.signal, end.is_longrunning, end.has_failed) {
+        (0, _, true) => EXIT_FAILED,
+        (0, _, false) | (_, true, _) => EXIT_DONE,
+        (signal, false, _) => u8::try_from(128 + signal).unwrap_or(EXIT_FAILED),
     }
 }
 
-/// The first INT or TERM asks the instance to stop, the second ends the process at once.
-fn watch_signals(stop: &Stop) -> std::io::Result<Arc<AtomicI32>> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let received = Arc::new(AtomicI32::new(0));
-    let (stop, seen) = (stop.clone(), Arc::clone(&received));
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        for signal in signals.forever() {
-            if seen.swap(signal, Ordering::SeqCst) != 0 {
-                let _ = signal_hook::low_level::emulate_default_handler(signal);
-            }
-            let name = if signal == SIGINT { "Keyboard Interrupt" } else { "Terminated" };
-            log::info!("ProcessAndLoop: {name}: Releasing lock: __running");
-            stop.request();
+impl RunArgs {
+    /// Adds the options that stood behind FILE.
+    fn overlay(&mut self, own: OwnWords) -> Result<(), String> {
+        self.verbose += own.verbose;
+        self.set.extend(own.set);
+        self.unidist = own.unidist.or(self.unidist.take());
+        if let Some(word) = own.output {
+            self.output = OutputFormat::from_str(&word, true)
+                .map_err(|_| format!("-o is \"{word}\"; expected json, yaml, text or none"))?;
         }
-    })?;
-    Ok(received)
+        Ok(())
+    }
 }
 
 fn report(processed: &Processed, output: OutputFormat) {

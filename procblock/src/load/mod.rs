@@ -4,14 +4,15 @@
 //! [`LoadError`]. Nothing here knows what a tag or a step means. The passes, in the order of a load:
 //!
 //! 1. `read`: a path becomes a [`Source`];
-//! 2. `tree`: the parser's events become nodes, one by one, with `scalar` for what a scalar means and `syntax` for
-//!    what a user did when the parser gave up;
+//! 2. `tree`: the parser's events become nodes, one by one, with `scalar` and `tag` for what a scalar means, `alias`
+//!    for what stands at two places, and `syntax` for what a user did when the parser gave up;
 //! 3. `include`: a file that a mapping names is found and goes through the same passes;
 //! 4. `assemble`: a mapping's includes and merge keys are filled in when it ends.
 //!
 //! Whatever the input, memory and time are bounded (`budget`), and nothing recurses deeper than the depth that is
 //! allowed.
 
+mod alias;
 mod assemble;
 mod budget;
 mod document;

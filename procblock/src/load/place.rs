@@ -172,8 +172,8 @@ fn in_block<'a>(mut cursor: Cursor<'a>, text: &str, offset: usize) -> Cursor<'a>
 
 /// The columns taken off each line: those before the first line that is not blank, less what its text begins with.
 fn indentation(cursor: &Cursor<'_>, text: &str, stated: Option<u32>) -> u32 {
-    let lines = cursor.rest.as_str().split('\n');
-    let first = lines.map(|line| line.trim_end_matches('\r')).find(|line| !line.trim_start_matches(' ').is_empty());
+    let mut lines = cursor.rest.as_str().split(['\n', '\r']);
+    let first = lines.find(|line| !line.trim_start_matches(' ').is_empty());
     let spaces = |line: &str| u32::try_from(line.chars().take_while(|c| *c == ' ').count()).unwrap_or(0);
     let in_file = first.map_or(0, spaces);
     // Only a block whose header states its indentation can have text that begins with spaces.

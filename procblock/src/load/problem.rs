@@ -179,3 +179,53 @@ impl LoadError {
         self.problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Source;
+
+    #[test]
+    fn the_first_hundred_problems_are_told_and_the_rest_counted() {
+        let source = Source::new("a.yaml", "/", "x\n".repeat(200));
+        let mut problems = Problems::new();
+        for line in 1..=130 {
+            problems.error(&Mark { source: source.clone(), line, column: 1 }, "wrong", "");
+        }
+        let error = problems.finish().unwrap_err();
+        assert_eq!(error.problems.len(), 101);
+        assert!(
+            error
+                .to_string()
+                .ends_with("a.yaml:101:1: 30 more problems from here on are not shown\n  101 | x\n      | ^")
+        );
+    }
+
+    #[test]
+    fn an_error_among_those_left_out_refuses_the_file() {
+        let mark = Mark::start(Source::new("a.yaml", "/", ""));
+        let mut problems = Problems::new();
+        (0..150).for_each(|_| problems.warning(&mark, "odd", ""));
+        assert!(!problems.has_errors());
+        problems.error(&mark, "wrong", "");
+        assert!(problems.has_errors());
+        let mut all = Problems::new();
+        all.append(problems);
+        assert!(all.finish().is_err());
+    }
+
+    #[test]
+    fn the_caret_stands_under_its_column_in_long_and_tabbed_lines() {
+        assert_eq!(excerpt("a\tb", 3), ("a\tb".into(), " \t".into()));
+        let (line, pad) = excerpt(&"é".repeat(1_000), 501);
+        assert_eq!((line.chars().count(), pad.chars().count()), (162, 101));
+        let (line, pad) = excerpt("short", 900);
+        assert_eq!((line.as_str(), pad.len()), ("…", 1));
+    }
+
+    #[test]
+    fn quoted_words_are_cut_and_escaped() {
+        assert_eq!(shown("a\u{1b}[2J\n"), "\"a\\u{1b}[2J\\n\"");
+        assert_eq!(shown(&"x".repeat(100)).chars().count(), 63);
+    }
+}

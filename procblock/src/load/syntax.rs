@@ -67,8 +67,8 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     ),
     (
         "comment intercepting",
-        "the text ends at this comment, yet goes on in the next line",
-        "remove the comment, or quote the text if the # is part of it",
+        "a comment begins here, yet the text goes on in the next line",
+        "remove the comment; if the # is part of the text quote the whole value, or in a condition the whole key",
     ),
     (
         "misplaced bracket",
@@ -77,11 +77,6 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     ),
     ("byte order mark", "a byte order mark inside of the file", "delete this invisible character"),
     ("comments must be separated", "a # right behind a value", "put a space before a comment, or quote the text"),
-    (
-        "invalid indentation in flow construct",
-        "a […] or {…} goes on with less indentation than it began",
-        "indent this line further, or close the bracket before it",
-    ),
     ("directive", "a line that begins with % is a directive, and this is none", "quote the text"),
     ("TAG", "a line that begins with % is a directive, and this is none", "quote the text"),
     (
@@ -106,6 +101,9 @@ const SIMPLE: &[(&str, &str, &str)] = &[
     ),
     ("':' may not precede", "a bracket right behind a colon", "put a space behind the colon, or quote the text"),
 ];
+
+const WITHOUT_COLON: &str = "a line without a colon where a key is expected";
+const WITHOUT_COLON_REMEDY: &str = "write key: value, or indent the line under the text that it goes on with";
 
 /// Tells what a reason of the parser means. `opening` is where the innermost open mapping or list began.
 pub(crate) fn explain(reason: &str, mark: Mark, opening: Option<&Mark>) -> Told {
@@ -134,6 +132,10 @@ pub(crate) fn explain(reason: &str, mark: Mark, opening: Option<&Mark>) -> Told 
         _ if reason.contains("unexpected character") => sign(mark),
         _ if reason.contains("anchor") => alias(reason, mark),
         _ if reason.contains("simple key expect") => without_colon(mark, bracket),
+        "invalid indentation in flow construct" => in_brackets(mark, bracket),
+        _ if follows_bracket(&mark) => {
+            Told::new(mark, "text behind the closing bracket", "quote the whole value, as in '[ -f x ] && echo yes'")
+        }
         _ if reason.contains("did not find expected key") || reason == "invalid indentation" => misaligned(mark),
         _ if reason.contains("invalid trailing content") => behind_quote(mark, bracket),
         _ if reason.contains("unknown escape") => escape(mark),
@@ -232,7 +234,11 @@ fn second_colon(mark: Mark) -> Told {
         let byte = text.len() - content.len() + content.find(':').unwrap_or(0);
         return Told::new(at_byte(&mark, line, byte), "no space behind the colon of a key", "write key: value");
     }
-    let first = at_byte(&mark, mark.line, line_of(&mark).len() - line_of(&mark).trim_start().len());
+    let indentation = line_of(&mark).len() - line_of(&mark).trim_start().len();
+    if text.len() - trimmed.len() == indentation && !trimmed.contains(':') {
+        return Told::new(at_byte(&mark, line, indentation), WITHOUT_COLON, WITHOUT_COLON_REMEDY);
+    }
+    let first = at_byte(&mark, mark.line, indentation);
     Told::new(
         first,
         "this line is indented as if it went on with the text above",
@@ -307,13 +313,16 @@ fn without_colon(mark: Mark, bracket: Option<(&Mark, char)>) -> Told {
     if let Some((opening, bracket)) = bracket {
         return unclosed(opening.clone(), bracket);
     }
-    let what = "a line without a colon where a key is expected";
-    let remedy = "write key: value, or indent the line under the text that it goes on with";
     let (line, text) = match line_above(&mark) {
         Some((line, text)) if !text.contains(": ") && !text.ends_with(':') => (line, text),
         _ => (mark.line, mark.source.line(mark.line)),
     };
-    Told::new(at_byte(&mark, line, text.len() - text.trim_start().len()), what, remedy)
+    Told::new(at_byte(&mark, line, text.len() - text.trim_start().len()), WITHOUT_COLON, WITHOUT_COLON_REMEDY)
+}
+
+/// Whether a bracket that is no part of a text was closed right before a mark.
+fn follows_bracket(mark: &Mark) -> bool {
+    before(mark).trim_end().ends_with([']', '}'])
 }
 
 fn misaligned(mark: Mark) -> Told {

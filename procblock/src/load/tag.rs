@@ -18,8 +18,7 @@ pub(crate) enum Meaning {
     Scalar(Forced),
     Mapping,
     List,
-    /// A lone `!`: the kind that it has without its meaning being guessed.
-    Kept,
+    /// Any other, a lone `!` too: in `shell: ! test -f x` YAML would drop it, and the command with it its meaning.
     Unknown,
 }
 
@@ -35,7 +34,6 @@ pub(crate) fn read(tag: &Tag) -> Read {
         Some("null") => Meaning::Scalar(Forced::Null),
         Some("map") => Meaning::Mapping,
         Some("seq") => Meaning::List,
-        None if name == "!" => Meaning::Kept,
         _ => Meaning::Unknown,
     };
     let written = match standard {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 
+use crate::load::alias::{Anchored, Size};
 use crate::load::assemble::{Inclusion, assemble, refuse_duplicates};
-use crate::load::budget::{DEPTH_MAX, NODES_MAX, TEXT_MAX};
 use crate::load::include::{Loader, require_mapping};
 use crate::load::place::{behind_properties, block_sign, dash_under};
 use crate::load::problem::shown;
@@ -50,38 +50,39 @@ pub(crate) fn parse(loader: &mut Loader, source: &Arc<Source>, depth: usize) -> 
 }
 
 /// The rest of the file is not read; the problem was reported.
-struct Ended;
+pub(super) struct Ended;
 
-struct Builder<'a> {
-    loader: &'a mut Loader,
+/// The stack of what is open, and what came out of it.
+pub(super) struct Builder<'a> {
+    pub(super) loader: &'a mut Loader,
     source: Arc<Source>,
-    depth: usize,
-    open: Vec<Open>,
+    pub(super) depth: usize,
+    pub(super) open: Vec<Open>,
     /// By the parser's number: the anchored nodes, and nothing for those that are still open.
-    anchors: HashMap<usize, Option<Anchored>>,
+    pub(super) anchors: HashMap<usize, Option<Anchored>>,
     root: Option<Node>,
     documents: u32,
     /// Where the parser stood after the last event, or before it.
-    read_to: Marker,
+    pub(super) read_to: Marker,
 }
 
 /// A list or mapping whose end was not read yet.
-struct Open {
+pub(super) struct Open {
     mark: Mark,
     anchor: usize,
-    items: Items,
+    pub(super) items: Items,
 }
 
-enum Items {
+pub(super) enum Items {
     List(Vec<Node>),
     Mapping { entries: Vec<Entry>, inclusions: Vec<(usize, Inclusion)>, key: Option<Key> },
 }
 
-struct Key {
+pub(super) struct Key {
     /// Nothing when the key was refused; its value is read and dropped.
-    text: Option<String>,
-    mark: Mark,
-    is_merge: bool,
+    pub(super) text: Option<String>,
+    pub(super) mark: Mark,
+    pub(super) is_merge: bool,
 }
 
 /// A scalar of the file before its meaning is known.
@@ -97,19 +98,6 @@ impl Scalar<'_> {
     fn is_nothing(&self) -> bool {
         self.style == ScalarStyle::Plain && self.forced.is_none() && self.text.is_empty()
     }
-}
-
-/// What an alias stands for.
-struct Anchored {
-    node: Node,
-    size: Size,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Size {
-    nodes: usize,
-    text: usize,
-    height: usize,
 }
 
 impl Builder<'_> {
@@ -149,7 +137,7 @@ impl Builder<'_> {
         self.root.unwrap_or_else(|| Node { mark: Mark::start(self.source), kind: nothing })
     }
 
-    fn mark(&self, marker: &Marker) -> Mark {
+    pub(super) fn mark(&self, marker: &Marker) -> Mark {
         Mark {
             source: Arc::clone(&self.source),
             line: u32::try_from(marker.line()).unwrap_or(u32::MAX),
@@ -157,7 +145,7 @@ impl Builder<'_> {
         }
     }
 
-    fn error(&mut self, mark: &Mark, what: impl Into<String>, remedy: impl Into<String>) {
+    pub(super) fn error(&mut self, mark: &Mark, what: impl Into<String>, remedy: impl Into<String>) {
         self.loader.problems.error(mark, what, remedy);
     }
 
@@ -165,7 +153,10 @@ impl Builder<'_> {
         let mark = self.mark(&span.start);
         self.documents += 1;
         if self.documents == 1 {
-            self.read_to = if is_explicit { span.end } else { span.start };
+            // The place of a document without `---` is that of its first token, which may be a block's text.
+            if is_explicit {
+                self.read_to = span.end;
+            }
             return Ok(());
         }
         self.error(
@@ -181,8 +172,6 @@ impl Builder<'_> {
         let tag = tag::read(tag?);
         match tag.meaning {
             Meaning::Scalar(forced) => return Some(forced),
-            // A lone `!` says: not a plain scalar.
-            Meaning::Kept => return Some(Forced::Text),
             Meaning::Mapping | Meaning::List => self.misplaced_tag(&tag.written, "scalar", mark),
             Meaning::Unknown => self.unknown_tag(&tag.written, mark),
         }
@@ -193,7 +182,7 @@ impl Builder<'_> {
         let tag = tag::read(tag);
         let found = if matches!(items, Items::List(_)) { "list" } else { "mapping" };
         match (tag.meaning, items) {
-            (Meaning::Mapping, Items::Mapping { .. }) | (Meaning::List, Items::List(_)) | (Meaning::Kept, _) => {}
+            (Meaning::Mapping, Items::Mapping { .. }) | (Meaning::List, Items::List(_)) => {}
             (Meaning::Unknown, _) => self.unknown_tag(&tag.written, mark),
             _ => self.misplaced_tag(&tag.written, found, mark),
         }
@@ -206,31 +195,6 @@ impl Builder<'_> {
     fn unknown_tag(&mut self, written: &str, mark: &Mark) {
         let remedy = "remove it, or quote a text that begins with !; known are !!str, !!int, !!float, !!bool, !!null, !!map and !!seq";
         self.error(mark, format!("unknown tag {}", shown(written)), remedy);
-    }
-
-    fn take(&mut self, size: Size, mark: &Mark) -> Result<(), Ended> {
-        if self.loader.budget.take(size.nodes, size.text) {
-            return Ok(());
-        }
-        if !self.loader.is_ended {
-            self.loader.is_ended = true;
-            let what = format!("the file grows beyond {NODES_MAX} values or {} MiB of text", TEXT_MAX >> 20);
-            self.error(
-                mark,
-                what,
-                "use fewer aliases and includes of large parts, and keep data outside of block files",
-            );
-        }
-        Err(Ended)
-    }
-
-    fn refuse_depth(&mut self, height: usize, mark: &Mark) -> Result<(), Ended> {
-        if self.depth + self.open.len() + height <= DEPTH_MAX {
-            return Ok(());
-        }
-        let told = syntax::too_deep(mark.clone());
-        self.error(mark, told.what, told.remedy);
-        Err(Ended)
     }
 
     fn begin(&mut self, items: Items, anchor: usize, tag: Option<&Tag>, span: Span) -> Result<(), Ended> {
@@ -282,7 +246,8 @@ impl Builder<'_> {
                 self.error(&mark, "a value without a key", "write a key before the colon, or quote the text");
             }
             if anchor > 0 {
-                let node = Node { mark, kind: Kind::Scalar(Value::String(scalar.text.into_owned()), Style::Plain) };
+                let node =
+                    Node { mark, kind: Kind::Scalar(Value::String(scalar.text.into_owned()), style_of(scalar.style)) };
                 self.anchor(&node, anchor)?;
             }
             return Ok(());
@@ -297,11 +262,8 @@ impl Builder<'_> {
 
     fn value(&mut self, scalar: Scalar<'_>) -> Node {
         let Scalar { text, style, mut mark, forced } = scalar;
-        let (is_plain, style) = match style {
-            ScalarStyle::Plain => (true, Style::Plain),
-            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => (false, Style::Quoted),
-            ScalarStyle::Literal | ScalarStyle::Folded => (false, Style::Block),
-        };
+        let style = style_of(style);
+        let is_plain = style == Style::Plain;
         if is_plain && text.is_empty() {
             mark = self.place_of_nothing(mark);
         }
@@ -336,37 +298,8 @@ impl Builder<'_> {
         }
     }
 
-    fn alias(&mut self, id: usize, span: Span) -> Result<(), Ended> {
-        let mark = self.mark(&span.start);
-        self.read_to = span.end;
-        let Some(Some(anchored)) = self.anchors.get(&id) else {
-            self.error(&mark, "an alias inside of what it stands for", "write the part out, or move its anchor");
-            return Err(Ended);
-        };
-        let size = anchored.size;
-        self.refuse_depth(size.height, &mark)?;
-        self.take(size, &mark)?;
-        let Some(Some(anchored)) = self.anchors.get(&id) else { return Ok(()) };
-        let node = anchored.node.clone();
-        if let (Some(Open { items: Items::Mapping { key: key @ None, .. }, .. }), Kind::Scalar(value, _)) =
-            (self.open.last_mut(), &node.kind)
-        {
-            *key = Some(Key { text: Some(crate::value::to_text(value)), mark, is_merge: false });
-            return Ok(());
-        }
-        self.complete(node, 0)
-    }
-
-    /// Remembers a node for aliases. The copy counts, so that anchors inside anchors stay within the budget too.
-    fn anchor(&mut self, node: &Node, anchor: usize) -> Result<(), Ended> {
-        let size = measure(node);
-        self.take(size, &node.mark)?;
-        self.anchors.insert(anchor, Some(Anchored { node: node.clone(), size }));
-        Ok(())
-    }
-
     /// Puts a node that is whole into what is open around it.
-    fn complete(&mut self, node: Node, anchor: usize) -> Result<(), Ended> {
+    pub(super) fn complete(&mut self, node: Node, anchor: usize) -> Result<(), Ended> {
         if anchor > 0 {
             self.anchor(&node, anchor)?;
         }
@@ -436,19 +369,10 @@ impl Builder<'_> {
     }
 }
 
-fn measure(node: &Node) -> Size {
-    let around = |size: Size, part: Size| Size {
-        nodes: size.nodes + part.nodes,
-        text: size.text + part.text,
-        height: size.height.max(part.height + 1),
-    };
-    let empty = Size { nodes: 1, text: 0, height: 1 };
-    match &node.kind {
-        Kind::Scalar(value, _) => Size { nodes: 1, text: value.as_str().map_or(0, str::len), height: 0 },
-        Kind::List(items) => items.iter().map(measure).fold(empty, around),
-        Kind::Mapping(entries) => entries.iter().fold(empty, |size, entry| {
-            let value = measure(&entry.value);
-            around(size, Size { nodes: value.nodes + 1, text: value.text + entry.key.len(), height: value.height })
-        }),
+fn style_of(style: ScalarStyle) -> Style {
+    match style {
+        ScalarStyle::Plain => Style::Plain,
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
+        ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
     }
 }

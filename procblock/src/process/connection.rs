@@ -18,6 +18,7 @@ use tokio::net::UnixDatagram;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::KEEPER_ARGUMENT;
+use super::keeper::ORPHANED_GRACE;
 use super::protocol::{ChildId, Failure, Report, Request};
 use super::recovery::{self, OwnChild};
 use super::socket::{self, Buffer};
@@ -42,6 +43,8 @@ pub(super) struct Waiting {
     pub(super) started: Option<oneshot::Sender<u32>>,
     /// Told of the end.
     pub(super) ended: oneshot::Sender<Outcome>,
+    /// Between its TERM and KILL, should the keeper die.
+    pub(super) grace: Duration,
     /// The child's place among those that may run at once, given back with the end.
     pub(super) place: Option<OwnedSemaphorePermit>,
 }
@@ -55,7 +58,7 @@ pub(super) struct Connection {
     newest: AtomicU64,
     /// The keeper, until it is reaped.
     keeper: Mutex<Option<Pid>>,
-    is_closed: watch::Sender<bool>,
+    is_closed: watch::Receiver<bool>,
 }
 
 impl Connection {
@@ -68,14 +71,15 @@ impl Connection {
         command.arg0("procblock").arg(KEEPER_ARGUMENT);
         command.stdin(Stdio::from(there)).stdout(Stdio::null());
         let (child, own) = OwnChild::spawn(&mut command)?;
+        let (closed, is_closed) = watch::channel(false);
         let connection = Arc::new(Connection {
             socket: waited_for(here)?,
             waiting: Mutex::new(Some(HashMap::new())),
             newest: AtomicU64::new(0),
             keeper: Mutex::new(Some(Pid::from_child(&child))),
-            is_closed: watch::Sender::new(false),
+            is_closed,
         });
-        tokio::spawn(Arc::clone(&connection).read(child, own));
+        tokio::spawn(Arc::clone(&connection).read(child, own, closed));
         Ok(connection)
     }
 
@@ -86,8 +90,8 @@ impl Connection {
 
     /// Completes when the keeper and everything below it are gone.
     pub(super) async fn closed(&self) {
-        // The sender is a field of self, so the wait can't fail.
-        let _ = self.is_closed.subscribe().wait_for(|is_closed| *is_closed).await;
+        // A sender that is gone is one whose task ended, with the runtime.
+        let _ = self.is_closed.clone().wait_for(|is_closed| *is_closed).await;
     }
 
     /// A number for a child whose reports `waiting` gets; gives it back when the keeper is gone.
@@ -140,7 +144,7 @@ impl Connection {
         }
     }
 
-    async fn read(self: Arc<Self>, keeper: Child, own: OwnChild) {
+    async fn read(self: Arc<Self>, keeper: Child, own: OwnChild, closed: watch::Sender<bool>) {
         let mut buffer = Buffer::new();
         loop {
             let receive = || socket::receive(self.socket.as_fd(), &mut buffer);
@@ -160,11 +164,14 @@ impl Connection {
         }
         self.reap(keeper).await;
         drop(own);
-        recovery::end_orphans().await;
+        let grace = waiting.values().map(|waiting| waiting.grace).max().unwrap_or(ORPHANED_GRACE);
+        recovery::end_orphans(grace.min(ORPHANED_GRACE)).await;
         for waiting in waiting.into_values() {
             let _ = waiting.ended.send(Outcome::KeeperDied);
         }
-        self.is_closed.send_replace(true);
+        // The socket first: whoever is told may count what is left open.
+        drop(self);
+        closed.send_replace(true);
     }
 
     fn deliver(&self, report: Report) {

@@ -11,10 +11,9 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rustix::process::{Pid, Signal, WaitOptions, getpid, getsid, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, waitpid};
 use tokio::time::Instant;
 
-use super::keeper::ORPHANED_GRACE;
 use super::subtree::{children, send_signal, with_descendants};
 
 /// How often orphans are looked at while they end.
@@ -54,9 +53,9 @@ impl Drop for OwnChild {
     }
 }
 
-/// Ends every orphan of a dead keeper with its subtree: TERM, after 5 s KILL. Orphans that do not end are named in
+/// Ends every orphan of a dead keeper with its subtree: TERM, after `grace` KILL. Orphans that do not end are named in
 /// the log 5 s later.
-pub(super) async fn end_orphans() {
+pub(super) async fn end_orphans(grace: Duration) {
     let begun = Instant::now();
     let mut told = BTreeSet::new();
     loop {
@@ -64,8 +63,8 @@ pub(super) async fn end_orphans() {
         if orphans.is_empty() {
             return;
         }
-        let is_late = begun.elapsed() >= ORPHANED_GRACE;
-        if begun.elapsed() >= ORPHANED_GRACE + STUCK_AFTER {
+        let is_late = begun.elapsed() >= grace;
+        if begun.elapsed() >= grace + STUCK_AFTER {
             log::error!("processes {orphans:?} do not end, not even by KILL");
             return;
         }
@@ -82,8 +81,13 @@ pub(super) async fn end_orphans() {
 
 fn orphans() -> Vec<Pid> {
     let own = OWN.lock();
-    let session = getsid(None).ok();
-    let is_orphan = |pid: &Pid| !own.contains(&pid.as_raw_nonzero().get()) && getsid(Some(*pid)).ok() != session;
+    // Of nix, not rustix: in a container the runner's own session may be outside, and so 0.
+    let session_of = |pid: i32| nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(pid))).ok();
+    let session = session_of(0);
+    let is_orphan = |pid: &Pid| {
+        let pid = pid.as_raw_nonzero().get();
+        !own.contains(&pid) && session_of(pid) != session
+    };
     children(getpid()).into_iter().filter(is_orphan).collect()
 }
 

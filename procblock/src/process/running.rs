@@ -24,7 +24,7 @@ use super::lines::Lines;
 use super::protocol::{ChildId, Failure, Start};
 
 /// A keeper that does not report an end within the grace and this is taken for hung, and is replaced.
-const KEEPER_SLACK: Duration = Duration::from_secs(15);
+const KEEPER_SLACK: Duration = Duration::from_secs(8);
 /// A stream is read in pieces that grow from the first of these to the second.
 const READ_MIN: usize = 1 << 10;
 const READ_MAX: usize = 64 << 10;

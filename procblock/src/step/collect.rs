@@ -259,12 +259,16 @@ impl Collect {
         Ok(Open { series, graphs })
     }
 
-    /// Where it stores: for the line that a run prints at its start.
-    pub fn paths(&self) -> (Vec<String>, Vec<String>) {
+    /// The files it has stored to so far, each with its graphs.
+    pub fn paths(&self) -> Vec<(String, Vec<String>)> {
+        let show = |path: &std::path::Path| path.display().to_string();
         let open = self.open.lock();
-        let series = open.values().map(|open| open.series.spec().path.display().to_string());
-        let graphs = open.values().flat_map(|open| open.graphs.iter().map(|graph| graph.path.display().to_string()));
-        (series.collect(), graphs.collect())
+        let row = |open: &Arc<Open>| {
+            (show(&open.series.spec().path), open.graphs.iter().map(|graph| show(&graph.path)).collect())
+        };
+        let mut paths: Vec<(String, Vec<String>)> = open.values().map(row).collect();
+        paths.sort();
+        paths
     }
 }
 
@@ -274,8 +278,8 @@ impl Graph {
             return None;
         }
         let fields = Fields::read(node, GRAPH_FIELDS, "graph", problems);
-        let mut spec = GraphSpec::default();
-        spec.fields = fields.literal("fields", problems).unwrap_or_default();
+        let shown = fields.literal("fields", problems).unwrap_or_default();
+        let mut spec = GraphSpec { fields: shown, ..GraphSpec::default() };
         for name in &spec.fields {
             if !names.iter().any(|field| field.name == *name) {
                 let near = crate::load::nearest(name, names.iter().map(|field| field.name.as_str()));

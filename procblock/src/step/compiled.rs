@@ -79,6 +79,9 @@ impl CompiledStep {
     }
 
     /// One run of a repeated step: starts from `run`'s pipe data, gives only what the step returned.
+    ///
+    /// # Errors
+    /// The step failed, after as many attempts as it may have.
     pub async fn run_repeated(self: &Arc<Self>, run: &mut Run) -> Result<Map, RunError> {
         let timeout = match &self.attributes.timeout {
             Some(_) => self.timeout(run)?,
@@ -166,7 +169,7 @@ impl CompiledStep {
     async fn attempt(&self, run: &mut Run, timeout: Option<Duration>) -> Result<Map, StepFailure> {
         run.check_stop()?;
         let stop = run.stop.clone();
-        let mut step = StepRun { run, attributes: &self.attributes, name: &self.label, timeout };
+        let mut step = StepRun { run, attributes: &self.attributes, item: &self.item, name: &self.label, timeout };
         match timeout.filter(|_| !self.action.keeps_time()) {
             None => self.action.run(&mut step).await,
             Some(limit) => {
@@ -246,10 +249,7 @@ fn find_step<'n>(
                 compiler.problems.error(&entry.mark, what, "make two steps of it, each with its own \"- \"");
                 is_good = false;
             }
-            None => {
-                unknown_key(entry, found.is_some(), compiler);
-                is_good = false;
-            }
+            None => unknown_key(entry, found.is_some(), compiler),
         }
     }
     if others.is_empty() {

@@ -38,7 +38,7 @@ use crate::block::{Compiler, Run};
 use crate::error::RunError;
 use crate::host::BoxFuture;
 use crate::load::Entry;
-use crate::value::Map;
+use crate::value::{Map, Value};
 use spec::StepSpec;
 
 /// A step's declaration and the way from its YAML to its action.
@@ -56,6 +56,8 @@ pub struct StepRun<'r> {
     pub run: &'r mut Run,
     /// The step's attributes.
     pub attributes: &'r Attributes,
+    /// The step's YAML, for scripts that look at it.
+    pub item: &'r Value,
     /// The step's name, else its kind: for messages and log lines.
     pub name: &'r str,
     /// How long this attempt may take; `None` is without limit.

@@ -31,13 +31,13 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
     let caller = run.caller(step.name);
     let call = Call {
         pipe_data: &run.pipe_data,
-        block: &run.instance.empty,
+        block: step.item,
         request_state: &run.input.request_state,
         input_data: &run.input.input_data,
         tag: "run",
         cwd: &folder,
         env: &env,
-        block_parent: &run.instance.empty,
+        block_parent: &run.block,
         caller: &caller,
         allow: Allow::ALL,
         timeout: step.timeout,

@@ -47,6 +47,7 @@ impl Tag for RunSimultaneous {
                 name: entry.key.clone(),
                 mark: entry.mark.clone(),
                 list: Arc::new(StepList::compile(&entry.value, compiler)),
+                definition: entry.value.to_value(),
             })
             .collect();
         Some(Box::new(Simultaneous { lists }))
@@ -57,6 +58,7 @@ struct Branch {
     name: String,
     mark: Mark,
     list: Arc<StepList>,
+    definition: Value,
 }
 
 struct Simultaneous {
@@ -65,21 +67,13 @@ struct Simultaneous {
 
 impl Simultaneous {
     async fn run(&self, run: &mut Run) -> TagResult {
+        if run.instance.is_longrunning {
+            return Ok(TagOutcome::Save(self.in_background(run)?));
+        }
         let mut started = Vec::new();
         for branch in &self.lists {
-            let mut inner = run.nested()?;
-            let list = Arc::clone(&branch.list);
-            let name = branch.name.clone();
-            log::info!("Running Thread: Starting: {name}");
-            let task = tokio::spawn(async move {
-                let (timed, ran) = run_timed(&list, &mut inner).await;
-                log::info!("Running Thread: Quitting: {name}");
-                (timed, ran)
-            });
-            started.push((branch, task));
-        }
-        if run.instance.is_longrunning {
-            return Ok(TagOutcome::Save(in_background(run, started)));
+            started
+                .push((branch, tokio::spawn(run_branch(branch.name.clone(), Arc::clone(&branch.list), run.nested()?))));
         }
         let mut value = Map::new();
         let mut first_error = None;
@@ -96,25 +90,33 @@ impl Simultaneous {
         let so_far = TagOutcome::Save(Value::Object(value));
         first_error.map_or(Ok(so_far.clone()), |error| Err(Failed { error, so_far }))
     }
+
+    /// Lets the lists go on beside the block; a failure is logged.
+    fn in_background(&self, run: &Run) -> Result<Value, RunError> {
+        let mut value = Map::new();
+        for branch in &self.lists {
+            let (name, mark, list) = (branch.name.clone(), branch.mark.clone(), Arc::clone(&branch.list));
+            let mut inner = run.nested()?;
+            run.instance.note(&name);
+            run.instance.background.start(&branch.name, &branch.definition, &run.instance.stop, |stop| async move {
+                inner.stop = stop;
+                if let (_, Err(failure)) = run_branch(name.clone(), list, inner).await {
+                    log::error!("{name}: {}", placed(*failure.error, &mark));
+                }
+            });
+            let shown = Map::from_iter([("is_running".to_string(), Value::Bool(true))]);
+            value.insert(branch.name.clone(), Value::Object(shown));
+        }
+        Ok(Value::Object(value))
+    }
 }
 
-type Task = tokio::task::JoinHandle<(Map, Result<(), Failed>)>;
-
-/// Lets the lists go on; their ends are logged, and the instance waits for them when it stops.
-fn in_background(run: &Run, started: Vec<(&Branch, Task)>) -> Value {
-    let mut value = Map::new();
-    for (branch, task) in started {
-        let name = branch.name.clone();
-        let mark = branch.mark.clone();
-        run.instance.background(async move {
-            if let Ok((_, Err(failure))) = task.await {
-                log::error!("{name}: {}", placed(*failure.error, &mark));
-            }
-        });
-        let shown = Map::from_iter([("is_running".to_string(), Value::Bool(true))]);
-        value.insert(branch.name.clone(), Value::Object(shown));
-    }
-    Value::Object(value)
+async fn run_branch(name: String, list: Arc<StepList>, mut run: Run) -> (Map, Result<(), Failed>) {
+    log::info!("Running Thread: Starting: {name}");
+    let outcome = run_timed(&list, &mut run).await;
+    run.release_locks();
+    log::info!("Running Thread: Quitting: {name}");
+    outcome
 }
 
 impl TagAction for Simultaneous {

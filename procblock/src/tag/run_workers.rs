@@ -99,6 +99,7 @@ struct Group {
     dead_letters: Option<String>,
     retry_delay: Duration,
     until_empty: bool,
+    definition: Value,
 }
 
 impl Group {
@@ -124,6 +125,7 @@ impl Group {
             dead_letters: fields.literal("dead letters", problems),
             retry_delay: fields.literal("retry delay", problems).unwrap_or(Duration::from_secs(1)),
             until_empty: fields.literal("until empty", problems).unwrap_or(false),
+            definition: entry.value.to_value(),
         })
     }
 
@@ -179,14 +181,18 @@ impl Workers {
                 done: AtomicU64::new(0),
                 failed: AtomicU64::new(0),
             });
-            let work = Crew::start(&crew, run)?;
+            let mut inner = run.nested()?;
             if group.until_empty {
-                work.await;
+                Crew::work_all(Arc::clone(&crew), inner).await;
                 value.insert(group.name.clone(), crew.to_value());
-            } else {
-                value.insert(group.name.clone(), crew.to_value());
-                run.instance.background(work);
+                continue;
             }
+            value.insert(group.name.clone(), crew.to_value());
+            run.instance.note(&group.name);
+            run.instance.background.start(&group.name, &group.definition, &run.instance.stop, |stop| async move {
+                inner.stop = stop;
+                Crew::work_all(crew, inner).await;
+            });
         }
         Ok(TagOutcome::Save(Value::Object(value)))
     }
@@ -206,13 +212,16 @@ impl Crew {
         Value::Object(map)
     }
 
-    /// Starts the least number of workers; the future ends when all have ended.
-    fn start(self: &Arc<Self>, run: &Run) -> Result<impl Future<Output = ()> + Send + 'static, RunError> {
+    /// Runs the least number of workers and those they call for help; ends when all have ended.
+    async fn work_all(self: Arc<Self>, run: Run) {
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..self.group.least {
-            tasks.spawn(Arc::clone(self).worker(run.nested()?, Kind::Standing));
+            match run.nested() {
+                Ok(inner) => tasks.spawn(Arc::clone(&self).worker(inner, Kind::Standing)),
+                Err(error) => return log::error!("workers of {}: {error}", self.group.name),
+            };
         }
-        Ok(async move { while tasks.join_next().await.is_some() {} })
+        while tasks.join_next().await.is_some() {}
     }
 
     fn worker(self: Arc<Self>, run: Run, kind: Kind) -> BoxFuture<'static, ()> {

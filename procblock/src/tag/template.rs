@@ -73,7 +73,7 @@ impl Fill {
             From::Text(text) => environment.render_str(text, minijinja::value::Serde(&context)),
             From::File(path) => {
                 let path = run.resolve(path.get(run)?);
-                environment.set_loader(minijinja::path_loader(path.parent().unwrap_or(Path::new("/")).to_path_buf()));
+                environment.set_loader(minijinja::path_loader(path.parent().unwrap_or(Path::new("/"))));
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 environment.get_template(&name).and_then(|template| template.render(minijinja::value::Serde(&context)))
             }

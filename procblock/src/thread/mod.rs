@@ -8,7 +8,7 @@ mod lateness;
 mod state;
 mod timer;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -67,9 +67,22 @@ impl RunThread {
         self.every
     }
 
+    /// The round-robin files it has stored to so far, each with its graphs.
+    pub fn series_paths(&self) -> Vec<(String, Vec<String>)> {
+        let repeat = self.step.attributes.repeat.iter();
+        repeat.flat_map(|repeat| &repeat.collect).flat_map(crate::step::Collect::paths).collect()
+    }
+
     /// Looks at its state; the lock is held only for the call.
     pub fn with_state<T>(&self, look: impl FnOnce(&ThreadState) -> T) -> T {
         look(&self.state.lock())
+    }
+
+    /// Whether a step of a later pass is this run-thread's own: the same YAML, of the same file, with the same input.
+    fn is_same(&self, step: &Arc<CompiledStep>, run: &Run) -> bool {
+        let is_same_step = Arc::ptr_eq(&self.step, step)
+            || self.step.item == step.item && self.step.mark.source.folder == step.mark.source.folder;
+        is_same_step && self.seed.lock().as_ref().is_some_and(|seed| seed.input.input_data == run.input.input_data)
     }
 
     fn scripts(&self) -> Vec<String> {
@@ -154,10 +167,11 @@ impl Due for RunThread {
         }
         if self.begin(due, now) {
             let thread = Arc::clone(&self);
-            self.runtime.spawn(async move {
+            let name: Arc<str> = thread.name.as_str().into();
+            self.runtime.spawn(crate::logging::within(name, async move {
                 thread.lateness.record(due.elapsed());
                 thread.run_once().await;
-            });
+            }));
         }
         let mut next = due + self.every;
         if next <= now {
@@ -230,6 +244,18 @@ impl RunThreads {
         self.threads.lock().get(name).cloned()
     }
 
+    /// Ends the run-threads whose names are not among `names`; a run under way goes to its end.
+    pub fn retain(&self, names: &HashSet<String>) {
+        self.threads.lock().retain(|name, thread| {
+            let stays = names.contains(name);
+            if !stays {
+                thread.end();
+                log::info!("Running Thread: Quitting: {name}");
+            }
+            stays
+        });
+    }
+
     /// All of them, by name.
     pub fn all(&self) -> Vec<Arc<RunThread>> {
         let mut all: Vec<Arc<RunThread>> = self.threads.lock().values().cloned().collect();
@@ -243,9 +269,14 @@ impl RunThreads {
     }
 
     fn find_or_start(&self, step: &Arc<CompiledStep>, repeat: &Repeat, run: &Run) -> Result<Arc<RunThread>, RunError> {
+        run.instance.note(&repeat.name);
         let mut threads = self.threads.lock();
         if let Some(thread) = threads.get(&repeat.name) {
-            return Ok(Arc::clone(thread));
+            if thread.is_same(step, run) {
+                return Ok(Arc::clone(thread));
+            }
+            thread.end();
+            log::info!("Running Thread: Quitting: {}", repeat.name);
         }
         let now = Instant::now();
         let thread = Arc::new(RunThread {

@@ -1,5 +1,7 @@
 //! Input made to break a loader: nothing panics, hangs or grows.
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -132,6 +134,29 @@ fn what_a_terminal_would_obey_is_not_printed() {
     assert!(!refused.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{refused:?}");
 }
 
+#[test]
+fn the_inputs_kept_from_fuzzing_break_nothing() -> Result<(), Box<dyn std::error::Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut count = 0;
+    for folder in ["fuzz/seeds/load", "tests/cases/load"] {
+        for entry in fs::read_dir(root.join(folder))? {
+            let path = entry?.path();
+            if !path.is_file() {
+                continue;
+            }
+            let bytes = fs::read(&path)?;
+            let text = String::from_utf8_lossy(&bytes);
+            let _ = load(&text).map_err(|error| error.to_string());
+            if let Ok(document) = load_data_text(Source::new("t.yaml", "/nonexistent", text.as_ref())) {
+                check_marks(&document.root, &text);
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 100, "only {count} inputs");
+    Ok(())
+}
+
 /// Pieces that mean something to a YAML parser, and some that don't.
 fn piece() -> impl Strategy<Value = String> {
     let signs = prop::sample::select(vec![
@@ -199,7 +224,7 @@ fn piece() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn no_text_makes_the_loader_panic(text in any::<String>()) {

@@ -4,3 +4,4 @@ mod cases;
 mod hostile;
 mod includes;
 mod places;
+mod suite;

@@ -61,6 +61,9 @@ fn characters_are_found_in_every_kind_of_scalar() {
         "- - |\n   §\n  - x\n- |\n  ¶\n",
         "? k\n: x ¶\n",
         "--- |\n§\n",
+        "# a comment | of the file\n|\n  §\n",
+        "x: |\n\r §\n   ",
+        "\"a\": &b \"§\"\nc: 'é'\n",
         "a: |\n  x\nb: !!str |\n  §\nc: &c >\n  ¶\n",
         "a: §\rb: ¶\r",
     ];

@@ -61,6 +61,8 @@ struct Step {
     /// An end was asked for before the child itself exited.
     was_asked: bool,
     exited: Option<Exited>,
+    /// The group was seen empty after the exit: its number may be given to a stranger from here on.
+    is_group_gone: bool,
     ending: Option<Ending>,
     /// Every process seen below it.
     known: HashSet<Pid>,
@@ -103,6 +105,7 @@ impl Steps {
             failure: started.failure,
             was_asked: false,
             exited: None,
+            is_group_gone: false,
             ending: None,
             known: HashSet::new(),
         };
@@ -174,8 +177,8 @@ impl Steps {
     /// Reports a step of which nothing is left; ends what is left otherwise.
     fn settle(&mut self, id: ChildId, now: Instant) {
         let Some(step) = self.steps.get(&id) else { return };
-        let (Some(exited), is_ending, pid) = (step.exited, step.ending.is_some(), step.pid) else { return };
-        if self.has_children && self.is_left(id, pid) {
+        let (Some(exited), is_ending) = (step.exited, step.ending.is_some()) else { return };
+        if self.has_children && self.is_left(id) {
             if !is_ending {
                 self.begin_end(id, now);
             }
@@ -194,10 +197,11 @@ impl Steps {
         });
     }
 
-    fn is_left(&mut self, id: ChildId, group: Pid) -> bool {
+    fn is_left(&mut self, id: ChildId) -> bool {
         self.claim_unknown(id);
-        self.orphans.values().any(|owner| *owner == Owner::Step(id))
-            || test_kill_process_group(group) != Err(Errno::SRCH)
+        let Some(step) = self.steps.get_mut(&id) else { return false };
+        step.is_group_gone |= test_kill_process_group(step.pid) == Err(Errno::SRCH);
+        !step.is_group_gone || self.orphans.values().any(|owner| *owner == Owner::Step(id))
     }
 
     /// Takes the unmarked orphans for which `id` is the last step they may belong to.
@@ -228,8 +232,8 @@ impl Steps {
 
     fn owner_of(&self, pid: Pid) -> Owner {
         let group = getpgid(Some(pid)).ok();
-        let mut steps = self.steps.iter();
-        if let Some((id, _)) = steps.find(|(_, step)| Some(step.pid) == group || step.known.contains(&pid)) {
+        let is_of = |step: &Step| (!step.is_group_gone && Some(step.pid) == group) || step.known.contains(&pid);
+        if let Some((id, _)) = self.steps.iter().find(|(_, step)| is_of(step)) {
             return Owner::Step(*id);
         }
         match environment_value(pid, STEP_VARIABLE).and_then(|marker| self.marked_step(&marker)) {
@@ -329,8 +333,10 @@ impl Steps {
         let orphans = self.orphans.iter().filter(|(_, owner)| **owner == Owner::Step(id)).map(|(pid, _)| *pid);
         let leader = step.exited.is_none().then_some(step.pid);
         let found = with_descendants(orphans.chain(leader));
-        let _ = kill_process_group(step.pid, signal);
-        if signal == Signal::TERM {
+        if !step.is_group_gone {
+            let _ = kill_process_group(step.pid, signal);
+        }
+        if !step.is_group_gone && signal == Signal::TERM {
             let _ = kill_process_group(step.pid, Signal::CONT);
         }
         let mut new = 0;
