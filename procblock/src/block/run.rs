@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use unidist::Stop;
 
 use crate::error::{RunError, RunErrorKind};
 use crate::expr::Scope;
-use crate::host::Caller;
 use crate::instance::Instance;
-use crate::load::Mark;
+use crate::load::{Mark, Source};
 use crate::tag::Handler;
 use crate::value::{Map, Value};
 
@@ -26,6 +26,9 @@ pub struct Input {
     /// Names that expressions see behind pipe data and results: `data`, `args`, `node`, `block`.
     pub globals: Map,
 }
+
+/// How long `on error` and `always` lists may go on after a stop: the time that an ending instance waits.
+const HANDLER_AFTER_STOP_MAX: Duration = Duration::from_secs(10);
 
 static ENVIRONMENT: LazyLock<Value> = LazyLock::new(|| {
     let pairs = std::env::vars_os()
@@ -47,8 +50,10 @@ pub struct Run {
     pub outer: Arc<Map>,
     /// The error that `on error` lists see.
     pub error: Option<Value>,
-    /// The base of relative paths and the folder of children.
-    pub folder: PathBuf,
+    /// What failed earlier in the block.
+    pub failure: Option<Arc<RunError>>,
+    /// The base of relative outputs and the folder of children; `None`: the folder of the file that names them.
+    pub folder: Option<PathBuf>,
     /// Unique in the instance: who holds the locks taken here.
     pub owner: Arc<str>,
     /// Ends the waits of this run.
@@ -62,7 +67,7 @@ pub struct Run {
 
 impl Run {
     /// A new run from outside: pipe data starts as a copy of the input data.
-    pub fn new(instance: Arc<Instance>, input: Arc<Input>, folder: PathBuf) -> Self {
+    pub fn new(instance: Arc<Instance>, input: Arc<Input>, folder: Option<PathBuf>) -> Self {
         let owner = instance.next_owner();
         let stop = instance.stop.clone();
         let pipe_data = input.input_data.clone();
@@ -73,6 +78,7 @@ impl Run {
             results: Map::new(),
             outer: Arc::default(),
             error: None,
+            failure: None,
             folder,
             owner,
             stop,
@@ -101,6 +107,7 @@ impl Run {
             results: Map::new(),
             outer: Arc::new(outer),
             error: self.error.clone(),
+            failure: None,
             folder: self.folder.clone(),
             owner: self.instance.next_owner(),
             stop: self.stop.clone(),
@@ -110,14 +117,9 @@ impl Run {
         })
     }
 
-    /// `path` against the run's folder.
-    pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
-        self.folder.join(path)
-    }
-
-    /// Who calls, for functions of the host.
-    pub fn caller(&self, script: &str) -> Caller {
-        Caller { owner: self.owner.to_string(), folder: self.folder.clone(), script: script.to_string() }
+    /// The base of relative outputs that a file names, and the folder of the children that it starts.
+    pub fn folder_of<'a>(&'a self, source: &'a Source) -> &'a Path {
+        self.folder.as_deref().unwrap_or(&source.folder)
     }
 
     /// Releases every lock that this run took and still holds.
@@ -140,13 +142,32 @@ impl Run {
         Ok(())
     }
 
-    /// Runs an `on error` or `always` list with `error` in scope; its failures are logged and returned.
+    /// Runs an `on error` or `always` list with `error` in scope; pipe data stays as it was.
+    ///
+    /// The list runs although the instance is stopping, for at most 10 s after the stop.
     ///
     /// # Errors
     /// A step of the list failed.
     pub async fn handle(&mut self, handler: &Handler, error: Option<&RunError>) -> Result<(), RunError> {
-        self.error = error.map(RunError::to_value);
-        handler.run_list().run(self).await.map_err(|failure| *failure.error)
+        let pipe_data = self.pipe_data.clone();
+        let outer_stop = std::mem::take(&mut self.stop);
+        let outer_error = std::mem::replace(&mut self.error, error.map(RunError::to_value));
+        let own_stop = self.stop.clone();
+        let stopping = outer_stop.clone();
+        let limit = async move {
+            stopping.requested().await;
+            tokio::time::sleep(HANDLER_AFTER_STOP_MAX).await;
+            own_stop.request();
+            std::future::pending::<()>().await;
+        };
+        let ran = tokio::select! {
+            ran = handler.run_list().run(self) => ran,
+            () = limit => Ok(()),
+        };
+        self.error = outer_error;
+        self.stop = outer_stop;
+        self.pipe_data = pipe_data;
+        ran.map_err(|failure| *failure.error)
     }
 }
 
