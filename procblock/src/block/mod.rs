@@ -12,4 +12,4 @@ mod run;
 pub use compile::{CalledBlock, Compiled, Compiler, compile, compile_branch};
 pub use outcome::{Failed, Processed, TagOutcome, TagResult};
 pub use process::{Block, TagEntry};
-pub use run::{Input, Run, placed};
+pub use run::{Input, RUN_THREAD_PREFIX, Run, placed};

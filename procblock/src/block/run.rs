@@ -16,6 +16,9 @@ use crate::value::{Map, Value};
 /// How deep blocks may run inside blocks, through nesting and `call` together.
 const DEPTH_MAX: u32 = 64;
 
+/// Before the name of a run-thread whose state stands in pipe data.
+pub const RUN_THREAD_PREFIX: &str = "run_thread.";
+
 /// What came from outside: the same for every nested block and run-thread of one run.
 #[derive(Debug, Default)]
 pub struct Input {
@@ -87,6 +90,21 @@ impl Run {
     /// # Errors
     /// Blocks are nested too deeply, as when a block calls itself for ever.
     pub fn nested(&self) -> Result<Run, RunError> {
+        self.inside(self.pipe_data.clone())
+    }
+
+    /// What the runs of a run-thread start from: a copy that leaves out the states of other run-threads. With them the
+    /// copies of a list of run-threads would grow with the square of its length.
+    ///
+    /// # Errors
+    /// Blocks are nested too deeply.
+    pub fn seed(&self) -> Result<Run, RunError> {
+        let is_state = |key: &str| key.starts_with(RUN_THREAD_PREFIX);
+        let kept = self.pipe_data.iter().filter(|(key, _)| !is_state(key));
+        self.inside(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn inside(&self, pipe_data: Map) -> Result<Run, RunError> {
         if self.depth >= DEPTH_MAX {
             return Err(RunError::failed(format!(
                 "blocks run inside blocks more than {DEPTH_MAX} deep; does one call itself?"
@@ -97,7 +115,7 @@ impl Run {
         Ok(Run {
             instance: Arc::clone(&self.instance),
             input: Arc::clone(&self.input),
-            pipe_data: self.pipe_data.clone(),
+            pipe_data,
             results: Map::new(),
             outer: Arc::new(outer),
             error: self.error.clone(),

@@ -19,7 +19,7 @@ use unidist::Stop;
 pub use lateness::Lateness;
 pub use state::{Kept, ThreadState};
 
-use crate::block::Run;
+use crate::block::{RUN_THREAD_PREFIX, Run};
 use crate::error::{RunError, RunErrorKind};
 use crate::step::{CompiledStep, OnError, Repeat};
 use crate::value::{Map, Value};
@@ -206,7 +206,7 @@ impl RunThreads {
     pub async fn fetch(&self, step: &Arc<CompiledStep>, run: &Run) -> Result<Map, RunError> {
         let Some(repeat) = &step.attributes.repeat else { return Err(RunError::failed("the step does not repeat")) };
         let thread = self.find_or_start(step, repeat, run)?;
-        let shown = format!("run_thread.{}", repeat.name);
+        let shown = format!("{RUN_THREAD_PREFIX}{}", repeat.name);
         let may_fail = match step.attributes.on_error {
             OnError::Unset => run.instance.is_longrunning,
             OnError::Stop => false,
@@ -285,7 +285,7 @@ impl RunThreads {
             every: repeat.every,
             history: repeat.history,
             ends: repeat.duration.and_then(|duration| now.checked_add(duration)),
-            seed: Mutex::new(Some(run.nested()?)),
+            seed: Mutex::new(Some(run.seed()?)),
             state: Mutex::default(),
             changed: Notify::new(),
             runtime: self.runtime.clone(),
