@@ -52,7 +52,8 @@ impl Life {
         let (reload, reloads) = mpsc::channel(RELOADS_WAITING_MAX);
         let signal = watch_signals(&instance, reload).map_err(|error| format!("signals can't be caught: {error}"))?;
         if instance.is_longrunning {
-            log::info!("Long Running Process: Starting...  (CWD: {})", self.runner.folder().display());
+            let folder = self.runner.folder().unwrap_or_else(|| self.runner.compiled.block_folder.clone());
+            log::info!("Long Running Process: Starting...  (CWD: {})", folder.display());
         }
         let processed = self.runner.process(&instance).await;
         report(&processed);
