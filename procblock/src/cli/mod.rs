@@ -1,6 +1,7 @@
 //! The command line: arguments and exit codes.
 
 mod check;
+mod check_scripts;
 mod docs;
 mod new;
 mod own_words;
