@@ -104,7 +104,8 @@ fn is_gone(read: &OwnedReadHalf) -> bool {
     let mut descriptors = [PollFd::new(stream.as_fd(), PollFlags::empty())];
     let polled = poll(&mut descriptors, PollTimeout::ZERO);
     let [descriptor] = descriptors;
-    polled.is_err() || descriptor.revents().is_some_and(|found| found.intersects(PollFlags::POLLHUP | PollFlags::POLLERR))
+    polled.is_err()
+        || descriptor.revents().is_some_and(|found| found.intersects(PollFlags::POLLHUP | PollFlags::POLLERR))
 }
 
 async fn answer(line: Vec<u8>, calls: Arc<dyn Calls>, caller: Caller, answers: mpsc::Sender<String>) {
@@ -153,7 +154,9 @@ impl LogsRequest {
                     return Err(refuse(format!("lines is a whole number from 0, found a {}", kind_name(other))));
                 }
                 ("follow", Value::Bool(follow)) => request.is_followed = *follow,
-                ("follow", other) => return Err(refuse(format!("follow is true or false, found a {}", kind_name(other)))),
+                ("follow", other) => {
+                    return Err(refuse(format!("follow is true or false, found a {}", kind_name(other))));
+                }
                 (other, _) => return Err(refuse(format!("logs has no option {other:?}; there are: lines, follow"))),
             }
         }

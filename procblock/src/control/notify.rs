@@ -139,35 +139,32 @@ mod tests {
         Notify::to(OsStr::new("/nonexistent/notify"), None).unwrap().ready();
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn signs_of_life_come_only_while_it_is_alive() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        let notify = Arc::new(Notify::to(path.as_os_str(), Some(Duration::from_millis(20))).unwrap());
-        let alive = Arc::new(AtomicBool::new(true));
-        let watching = tokio::spawn({
-            let (notify, alive) = (Arc::clone(&notify), Arc::clone(&alive));
-            async move {
-                let is_alive = || -> BoxFuture<'static, bool> {
-                    let alive = Arc::clone(&alive);
-                    Box::pin(async move { alive.load(Ordering::SeqCst) || std::future::pending().await })
-                };
-                notify.watch(is_alive).await;
-            }
-        });
-        let socket = tokio::task::spawn_blocking(move || {
-            assert_eq!((receive(&socket), receive(&socket)), ("WATCHDOG=1".into(), "WATCHDOG=1".into()));
-            socket
-        });
-        let socket = socket.await.unwrap();
-        alive.store(false, Ordering::SeqCst);
-        tokio::time::sleep(Duration::from_millis(50)).await;
         socket.set_nonblocking(true).unwrap();
-        let mut bytes = [0; 20];
-        while socket.recv(&mut bytes).is_ok() {}
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(socket.recv(&mut bytes).is_err());
-        watching.abort();
+        let count = || {
+            let mut bytes = [0; 20];
+            std::iter::from_fn(|| socket.recv(&mut bytes).ok()).filter(|length| *length == "WATCHDOG=1".len()).count()
+        };
+        let notify = Notify::to(path.as_os_str(), Some(Duration::from_secs(30))).unwrap();
+        let alive = Arc::new(AtomicBool::new(true));
+        let is_alive = || -> BoxFuture<'static, bool> {
+            let alive = Arc::clone(&alive);
+            Box::pin(async move { alive.load(Ordering::SeqCst) || std::future::pending().await })
+        };
+        let watched = async {
+            tokio::time::sleep(Duration::from_secs(61)).await;
+            assert_eq!(count(), 5);
+            alive.store(false, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_secs(300)).await;
+            assert_eq!(count(), 0);
+        };
+        tokio::select! {
+            () = notify.watch(is_alive) => unreachable!("it goes on for ever"),
+            () = watched => {}
+        }
     }
 }

@@ -252,7 +252,10 @@ mod tests {
         let record = builder.level(Level::Info).target("output").key_values(&pairs);
         backend.log(&record.args(format_args!("hello")).build());
         let line: serde_json::Value = serde_json::from_str(&read(file)).unwrap();
-        assert_eq!((&line["target"], &line["step"], &line["text"]), (&"output".into(), &"greet: a".into(), &"hello".into()));
+        assert_eq!(
+            (&line["target"], &line["step"], &line["text"]),
+            (&"output".into(), &"greet: a".into(), &"hello".into())
+        );
     }
 
     #[test]

@@ -73,10 +73,8 @@ impl Line {
         let time = self.time.to_zoned(TIME_ZONE.clone()).datetime().time();
         let (hour, minute, second, millisecond) = (time.hour(), time.minute(), time.second(), time.millisecond());
         let level = level_word(self.level);
-        let _ = write!(
-            out,
-            "{dim}{hour:02}:{minute:02}:{second:02}.{millisecond:03}{end} {level_color}{level:<5}{end} "
-        );
+        let _ =
+            write!(out, "{dim}{hour:02}:{minute:02}:{second:02}.{millisecond:03}{end} {level_color}{level:<5}{end} ");
         if SHOWN_TARGETS.contains(&&*self.target) {
             let _ = write!(out, "{dim}{}{end} ", self.target);
         }
