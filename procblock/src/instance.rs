@@ -15,6 +15,7 @@ use crate::host::api::{Api, LockOwners};
 use crate::process::Keeper;
 use crate::script::{ScriptConfig, Scripts};
 use crate::series::SeriesClient;
+use crate::state_files::StateFiles;
 use crate::thread::RunThreads;
 
 /// How long an ending instance waits for runs under way: the children's grace and a little.
@@ -35,6 +36,20 @@ pub struct InstanceConfig {
     pub keeper: PathBuf,
     /// The program `procblock-series`.
     pub series: PathBuf,
+    /// Buckets that live in files.
+    pub load_state: Vec<(String, PathBuf)>,
+}
+
+/// Why an instance did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartFailure {
+    /// The engine's URL is wrong or its store can't be opened.
+    #[error("{0}")]
+    Store(#[from] unidist::Error),
+    /// A file of `load state` can't be read.
+    #[error("{0}")]
+    State(String),
 }
 
 /// A running file.
@@ -72,11 +87,12 @@ impl Instance {
     /// Makes the services; starts no process and no thread yet. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// The engine's URL is wrong or its store can't be opened.
-    pub fn start(config: InstanceConfig) -> Result<Arc<Self>, unidist::Error> {
+    /// The store can't be opened, or a file of `load state` is wrong.
+    pub fn start(config: InstanceConfig) -> Result<Arc<Self>, StartFailure> {
         let stop = Stop::new();
         let unidist = Unidist::open(&config.unidist)?;
         let own = Unidist::open("memory:")?;
+        let files = StateFiles::load(&unidist, &config.load_state).map_err(StartFailure::State)?;
         let keeper = Keeper::new(config.keeper);
         let series = Arc::new(SeriesClient::new(config.series));
         let lock_owners = Arc::new(LockOwners::default());
@@ -87,10 +103,11 @@ impl Instance {
             series: Arc::clone(&series),
             stop: stop.clone(),
             lock_owners: Arc::clone(&lock_owners),
+            files,
         });
         let script_config =
             ScriptConfig { python: config.python, functions: crate::host::api::functions(), ..ScriptConfig::default() };
-        let scripts = Scripts::new(Arc::clone(&host), script_config);
+        let scripts = Scripts::new(Arc::clone(&host), Arc::new(keeper.clone()), script_config);
         Ok(Arc::new(Instance {
             name: config.name,
             node: node_name(),

@@ -1,5 +1,7 @@
 //! The life of an instance: first pass, the time until a stop, reloads, the end.
 
+use std::fmt::Write;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -11,9 +13,13 @@ use tokio::sync::mpsc;
 use crate::block::Processed;
 use crate::instance::Instance;
 use crate::runner::{Runner, load};
+use crate::units::format_duration;
 
 /// Reloads that wait: one more than the one under way, since it will read the newest file anyway.
 const RELOADS_WAITING_MAX: usize = 1;
+
+/// The most run-threads that the lines at the start of a long run name.
+const BANNER_THREADS_MAX: usize = 20;
 
 /// A file that is about to run.
 pub struct Life {
@@ -46,7 +52,8 @@ impl Life {
         let (reload, reloads) = mpsc::channel(RELOADS_WAITING_MAX);
         let signal = watch_signals(&instance, reload).map_err(|error| format!("signals can't be caught: {error}"))?;
         if instance.is_longrunning {
-            log::info!("Long Running Process: Starting...  (CWD: {})", self.runner.folder().display());
+            let folder = self.runner.folder().unwrap_or_else(|| self.runner.compiled.block_folder.clone());
+            log::info!("Long Running Process: Starting...  (CWD: {})", folder.display());
         }
         let processed = self.runner.process(&instance).await;
         report(&processed);
@@ -55,6 +62,9 @@ impl Life {
             log::warn!("{file} has repeated steps and ended after one pass; longrunning: true in __usage lets it stay");
         }
         if instance.is_longrunning && processed.error.is_none() {
+            if std::io::stderr().is_terminal() {
+                eprint!("{}", banner(&instance));
+            }
             self.stay(&instance, reloads).await;
             log::info!("Quitting...");
         }
@@ -97,6 +107,25 @@ impl Life {
     }
 }
 
+/// What a person at a terminal is told of a long run.
+fn banner(instance: &Instance) -> String {
+    let mut text = format!("{} runs.\n", instance.name);
+    let threads = instance.threads.all();
+    for thread in threads.iter().take(BANNER_THREADS_MAX) {
+        let _ = writeln!(text, "  run-thread {} every {}", thread.name, format_duration(thread.every()));
+        for (series, graphs) in thread.series_paths() {
+            let _ = writeln!(text, "    series {series}");
+            for graph in graphs {
+                let _ = writeln!(text, "    graph  {graph}");
+            }
+        }
+    }
+    if threads.len() > BANNER_THREADS_MAX {
+        let _ = writeln!(text, "  … and {} more run-threads", threads.len() - BANNER_THREADS_MAX);
+    }
+    text + "Ctrl-C stops, procblock status shows.\n"
+}
+
 /// The first INT or TERM asks the instance to stop, the second ends the process at once; HUP reloads.
 fn watch_signals(instance: &Arc<Instance>, reload: mpsc::Sender<()>) -> std::io::Result<Arc<AtomicI32>> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1])?;
@@ -108,7 +137,7 @@ fn watch_signals(instance: &Arc<Instance>, reload: mpsc::Sender<()>) -> std::io:
                 SIGHUP => {
                     let _ = reload.try_send(());
                 }
-                SIGUSR1 => {}
+                SIGUSR1 => crate::logging::reopen(),
                 _ => {
                     if seen.swap(signal, Ordering::SeqCst) != 0 {
                         let _ = signal_hook::low_level::emulate_default_handler(signal);

@@ -75,6 +75,9 @@ impl Runner {
         for (name, value) in &options.set {
             set_path(&mut input, name, serde_json::from_str(value).unwrap_or_else(|_| value.clone().into()));
         }
+        for secret in compiled.usage.secrets(&input) {
+            crate::logging::hide(&secret);
+        }
         Ok(Runner { file: file.to_path_buf(), compiled, input, options })
     }
 
@@ -108,6 +111,7 @@ impl Runner {
             python: or(&usage.python, &None, "python3"),
             keeper: executable.to_path_buf(),
             series: crate::instance::beside(executable, "procblock-series"),
+            load_state: usage.load_state.clone(),
         }
     }
 
@@ -116,9 +120,9 @@ impl Runner {
         &self.options
     }
 
-    /// The folder of relative outputs and children.
-    pub fn folder(&self) -> PathBuf {
-        self.options.cwd.clone().unwrap_or_else(|| self.compiled.folder.clone())
+    /// The folder of relative outputs and children, when one was given; else each file's own.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.options.cwd.clone().or_else(|| self.compiled.folder.clone())
     }
 
     /// Runs the file's block once, in `instance`; what an earlier pass started and this one names goes on.

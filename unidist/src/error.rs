@@ -32,6 +32,14 @@ pub enum Error {
         /// Which limit it passes.
         reason: String,
     },
+    /// A setting that makes no sense; the text says what would.
+    #[error("{what} {reason}")]
+    Setting {
+        /// What was to be set.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A limit on the number of things is reached; remove some or raise the limit when the store is opened.
     #[error("too many {what}: the limit is {max}")]
     TooMany {
@@ -110,7 +118,7 @@ pub enum Error {
         /// Its value, unchanged.
         value: i64,
         /// The change that was asked for.
-        by: i64,
+        by: i128,
     },
     /// The bucket has no such key and no default was given.
     #[error("the bucket {bucket:?} has no key {key:?}")]
@@ -191,7 +199,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Error::Url { .. } | Error::Name { .. } | Error::Pattern { .. } | Error::Argument { .. } => "bad_argument",
-            Error::LockOption { .. } => "bad_argument",
+            Error::LockOption { .. } | Error::Setting { .. } => "bad_argument",
             Error::Value { .. } => "too_large",
             Error::TooMany { .. } => "too_many",
             Error::Busy { .. } => "busy",

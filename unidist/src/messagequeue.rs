@@ -385,7 +385,7 @@ impl MessageQueue<'_> {
     pub fn configure(self, queue: &str, options: QueueOptions) -> Result<(), Error> {
         name::check("queue", queue)?;
         let refuse =
-            |reason: &str| Err(Error::Value { what: format!("the queue {queue:?}"), reason: reason.to_owned() });
+            |reason: &str| Err(Error::Setting { what: format!("the queue {queue:?}"), reason: reason.to_owned() });
         if options.length_max == 0 {
             return refuse("has a length_max of 0: a queue must have room for a message");
         }
@@ -525,7 +525,7 @@ impl From<Delivery> for Claim {
 fn check_lease(queue: &str, lease: Duration) -> Result<(), Error> {
     if lease.is_zero() {
         let reason = "is claimed with a lease of 0 s: it must be longer".to_owned();
-        return Err(Error::Value { what: format!("the queue {queue:?}"), reason });
+        return Err(Error::Setting { what: format!("the queue {queue:?}"), reason });
     }
     Ok(())
 }

@@ -66,7 +66,7 @@ impl SharedCounter<'_> {
     /// A bad name; too many counters; an overflow, which leaves the value as it was.
     pub fn increment(self, name: &str, by: i64) -> Result<i64, Error> {
         name::check("counter", name)?;
-        self.engine.counters().add(name, by)
+        self.engine.counters().add(name, i128::from(by))
     }
 
     /// Subtracts `by` and returns the new value.
@@ -74,11 +74,8 @@ impl SharedCounter<'_> {
     /// # Errors
     /// A bad name; too many counters; an overflow, which leaves the value as it was.
     pub fn decrement(self, name: &str, by: i64) -> Result<i64, Error> {
-        match by.checked_neg() {
-            Some(negative) => self.increment(name, negative),
-            // The lowest number has no positive twin: two steps would not be atomic.
-            None => Err(Error::Overflow { name: name.to_owned(), value: self.get(name)?, by }),
-        }
+        name::check("counter", name)?;
+        self.engine.counters().add(name, -i128::from(by))
     }
 
     /// All counters as they were at one moment, sorted by name.

@@ -123,7 +123,7 @@ impl SharedLog<'_> {
         name::check("log", log)?;
         if options.entries_max == 0 {
             let reason = "has an entries_max of 0: a log must have room for an entry".to_owned();
-            return Err(Error::Value { what: format!("the log {log:?}"), reason });
+            return Err(Error::Setting { what: format!("the log {log:?}"), reason });
         }
         self.engine.logs().configure(log, options)
     }

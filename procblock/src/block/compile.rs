@@ -28,8 +28,10 @@ pub struct Compiled {
     pub block: Arc<Block>,
     /// What `__usage` says; defaults where it says nothing.
     pub usage: Usage,
-    /// The folder that relative paths start from.
-    pub folder: PathBuf,
+    /// The folder of the file.
+    pub block_folder: PathBuf,
+    /// The folder of relative outputs and children, where `__usage.cwd` names one.
+    pub folder: Option<PathBuf>,
     /// The file's `data:` mapping.
     pub data: crate::value::Map,
     /// Every file that was read.
@@ -84,12 +86,13 @@ pub fn compile(document: Document) -> Result<Compiled, LoadError> {
     let data = root.get("data").map(|entry| entry.value.to_value());
     let block = compiler.block(&root);
     compiler.finish_called();
-    let folder = usage.cwd.as_ref().map_or(root.mark.source.folder.clone(), |cwd| root.mark.source.resolve(cwd));
+    let folder = usage.cwd.as_ref().map(|cwd| root.mark.source.resolve(cwd));
     let mut warnings = document.warnings;
     warnings.extend(compiler.problems.finish()?);
     Ok(Compiled {
         block: Arc::new(block),
         usage,
+        block_folder: root.mark.source.folder.clone(),
         folder,
         data: data.and_then(|value| value.as_object().cloned()).unwrap_or_default(),
         files: compiler.files,
@@ -118,9 +121,23 @@ impl Compiler {
         }
         let mut tags: Vec<TagEntry> =
             node.entries().unwrap_or_default().iter().filter_map(|entry| self.tag(entry, node)).collect();
+        self.refuse_both_spellings(node);
         tags.sort_by_key(|tag| tag.priority);
         self.script_prefix = outside;
         Block { tags, return_tag: self.return_tag(node), source: Arc::new(node.to_value()) }
+    }
+
+    /// `run simultaneous` and `run_simultaneous` are one key.
+    fn refuse_both_spellings(&mut self, node: &Node) {
+        let entries = node.entries().unwrap_or_default();
+        for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.key.contains('_')) {
+            let spaced = entry.key.replace('_', " ");
+            let twin = entries.iter().enumerate().find(|(other, twin)| *other != index && twin.key == spaced);
+            if let (Some((_, twin)), Some(_)) = (twin, tag::find(&entry.key)) {
+                let what = format!("\"{spaced}\" is given twice, also at line {}", twin.mark.line);
+                self.problems.error(&entry.mark, what, "keep one of the two spellings");
+            }
+        }
     }
 
     fn return_tag(&mut self, node: &Node) -> Option<(String, Mark)> {
@@ -183,6 +200,11 @@ impl Compiler {
         if let Some(coming) = COMING_TAGS.iter().find(|tag| **tag == spaced) {
             let what = format!("the tag \"{coming}\" is not available in this version");
             self.problems.error(&entry.mark, what, "remove it, or put a value of your own under data:");
+            return None;
+        }
+        if key == "else" || key.starts_with("elif ") {
+            let what = format!("{key} stands outside an if");
+            self.problems.error(&entry.mark, what, "put it inside the mapping of the if that it belongs to");
             return None;
         }
         let patterns: Vec<String> = tag::ALL.iter().map(|tag| tag.spec().pattern.text()).collect();

@@ -7,9 +7,8 @@ use unidist::Stop;
 
 use crate::error::{RunError, RunErrorKind};
 use crate::expr::Scope;
-use crate::host::Caller;
 use crate::instance::Instance;
-use crate::load::Mark;
+use crate::load::{Mark, Source};
 use crate::tag::Handler;
 use crate::value::{Map, Value};
 
@@ -47,8 +46,8 @@ pub struct Run {
     pub outer: Arc<Map>,
     /// The error that `on error` lists see.
     pub error: Option<Value>,
-    /// The base of relative paths and the folder of children.
-    pub folder: PathBuf,
+    /// The base of relative outputs and the folder of children; `None`: the folder of the file that names them.
+    pub folder: Option<PathBuf>,
     /// Unique in the instance: who holds the locks taken here.
     pub owner: Arc<str>,
     /// Ends the waits of this run.
@@ -62,7 +61,7 @@ pub struct Run {
 
 impl Run {
     /// A new run from outside: pipe data starts as a copy of the input data.
-    pub fn new(instance: Arc<Instance>, input: Arc<Input>, folder: PathBuf) -> Self {
+    pub fn new(instance: Arc<Instance>, input: Arc<Input>, folder: Option<PathBuf>) -> Self {
         let owner = instance.next_owner();
         let stop = instance.stop.clone();
         let pipe_data = input.input_data.clone();
@@ -110,14 +109,9 @@ impl Run {
         })
     }
 
-    /// `path` against the run's folder.
-    pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
-        self.folder.join(path)
-    }
-
-    /// Who calls, for functions of the host.
-    pub fn caller(&self, script: &str) -> Caller {
-        Caller { owner: self.owner.to_string(), folder: self.folder.clone(), script: script.to_string() }
+    /// The base of relative outputs that a file names, and the folder of the children that it starts.
+    pub fn folder_of<'a>(&'a self, source: &'a Source) -> &'a Path {
+        self.folder.as_deref().unwrap_or(&source.folder)
     }
 
     /// Releases every lock that this run took and still holds.

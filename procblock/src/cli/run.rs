@@ -3,18 +3,24 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use log::LevelFilter;
 
 use crate::block::Processed;
 use crate::cli::own_words::{OwnWords, take_own};
 use crate::cli::{EXIT_BAD_FILE, EXIT_DONE, EXIT_FAILED, EXIT_USAGE};
 use crate::life::{End, Life};
+use crate::logging::{self, LoggingOptions};
 use crate::runner::{RunOptions, Runner, StartError, load};
 use crate::value::{Map, Value};
 
 /// How many worker threads may be lost to scripts stuck inside a C function.
 const LOST_THREADS_MAX: usize = 8;
+
+/// How long the end of the process waits for standard error to take the last log lines.
+const LOG_WAIT: Duration = Duration::from_secs(1);
 
 /// The most threads that waiting scripts may hold unless the file says otherwise.
 const THREADS_MAX: usize = 64;
@@ -54,6 +60,9 @@ pub(super) struct RunArgs {
     /// The engine of the shared things, such as memory: or file:FOLDER.
     #[arg(long, value_name = "URL", env = "UNIDIST_URL")]
     unidist: Option<String>,
+    /// The log also goes to this file: JSON lines, 10 MiB x 5, opened anew on USR1.
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<PathBuf>,
     /// End after one pass, whatever the file says.
     #[arg(long)]
     once: bool,
@@ -89,6 +98,14 @@ fn start(mut arguments: RunArgs, file: &Path) -> Result<ExitCode, StartError> {
         eprintln!("error: {text}");
         return Ok(ExitCode::from(EXIT_USAGE));
     }
+    let stays = !arguments.once && (compiled.usage.longrunning || compiled.stays);
+    let kept = if stays { LevelFilter::Info } else { LevelFilter::Off };
+    let logging =
+        LoggingOptions { kept, file: arguments.log_file.take(), ..LoggingOptions::with_verbosity(arguments.verbose) };
+    if let Err(error) = logging::start(&logging) {
+        eprintln!("error: {error}");
+        return Ok(ExitCode::from(EXIT_FAILED));
+    }
     let options = RunOptions {
         name: arguments.name,
         cwd: arguments.cwd.map(|cwd| std::path::absolute(&cwd).unwrap_or(cwd)),
@@ -118,6 +135,7 @@ fn start(mut arguments: RunArgs, file: &Path) -> Result<ExitCode, StartError> {
         }
         Err(error) => Err(format!("the runtime could not start: {error}")),
     };
+    logging::finish(LOG_WAIT);
     Ok(match ended {
         Ok(end) => ExitCode::from(exit_code(&end)),
         Err(text) => {
@@ -152,9 +170,9 @@ impl RunArgs {
 fn report(processed: &Processed, output: OutputFormat) {
     let mut result = processed.result.clone();
     if let Some(error) = &processed.error {
-        eprintln!("error: {error}");
+        eprintln!("error: {}", logging::hidden(&error.to_string()));
         if let Some(shown) = error.output.as_ref().filter(|text| !text.is_empty()) {
-            eprintln!("{shown}");
+            eprintln!("{}", logging::hidden(shown));
         }
         if let Value::Object(map) = &mut result {
             map.insert("error".into(), error.to_value());
@@ -162,9 +180,9 @@ fn report(processed: &Processed, output: OutputFormat) {
     }
     match output {
         OutputFormat::None => {}
-        OutputFormat::Json => print(&format!("{result:#}\n")),
-        OutputFormat::Yaml => print(&crate::yaml::to_yaml(&result)),
-        OutputFormat::Text => print(&to_text(&result)),
+        OutputFormat::Json => print(&logging::hidden(&format!("{result:#}\n"))),
+        OutputFormat::Yaml => print(&logging::hidden(&crate::yaml::to_yaml(&result))),
+        OutputFormat::Text => print(&logging::hidden(&to_text(&result))),
     }
 }
 
@@ -185,7 +203,7 @@ fn flatten(map: &Map, prefix: &str, lines: &mut String) {
 }
 
 /// Writes to standard output; a closed pipe is no reason to fail.
-fn print(text: &str) {
+pub(super) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

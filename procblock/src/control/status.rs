@@ -60,9 +60,8 @@ fn thread_value(thread: &RunThread, stored: &HashMap<&PathBuf, &SeriesStatus>) -
     if let Some(Value::String(error)) = map.get_mut("error") {
         *error = hidden(error).into_owned();
     }
-    let collects = thread.step.attributes.repeat.iter().flat_map(|repeat| &repeat.collect);
     let mut series = Map::new();
-    for path in collects.flat_map(|collect| collect.paths().0) {
+    for (path, _) in thread.series_paths() {
         if let Some(status) = stored.get(&PathBuf::from(&path)) {
             series.insert(path, series_value(status));
         }

@@ -9,6 +9,7 @@ use unidist::{Stop, Unidist};
 use crate::host::{BoxFuture, Caller, Host, HostError, file, process, timeseries};
 use crate::process::Keeper;
 use crate::series::SeriesClient;
+use crate::state_files::StateFiles;
 use crate::value::Value;
 
 /// The lock that stands for the instance's life.
@@ -22,6 +23,7 @@ pub(crate) struct Api {
     pub(crate) series: Arc<SeriesClient>,
     pub(crate) stop: Stop,
     pub(crate) lock_owners: Arc<LockOwners>,
+    pub(crate) files: StateFiles,
 }
 
 /// Owners that took locks by a function: their locks are released when their block ends.
@@ -49,6 +51,10 @@ impl Api {
             called.map_err(|error| HostError::new(error.code(), error.to_string()))
         };
         if let Some(called) = unidist::call::call_now(store, name, &arguments, &caller.owner) {
+            if let Some(bucket) = self.files.concerns(name, &arguments).filter(|_| called.is_ok()) {
+                let saved = self.files.save(store, bucket).await;
+                saved.map_err(|text| HostError::new("not_saved", text))?;
+            }
             return answer(called);
         }
         if name == "sharedlock.acquire" {

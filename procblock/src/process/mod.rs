@@ -36,7 +36,7 @@ pub use command::{CAPTURE_MAX, Command, Ended, Finished, GRACE, Limits, Output, 
 pub use error::SpawnError;
 pub use lines::{LineSink, OutputStream};
 pub use recovery::OwnChild;
-pub use worker::Worker;
+pub use worker::{Worker, WorkerLife};
 
 /// The first argument that makes the binary a keeper.
 pub(crate) const KEEPER_ARGUMENT: &str = "__keeper";

@@ -15,6 +15,12 @@ pub struct Worker {
     pub socket: UnixStream,
     /// Its process.
     pub pid: u32,
+    life: WorkerLife,
+}
+
+/// The life of a worker apart from its socket. Dropped, the worker is ended with its subtree.
+#[derive(Debug)]
+pub struct WorkerLife {
     stop: Stop,
     /// `None` once waited for.
     finished: Option<JoinHandle<Result<Finished, SpawnError>>>,
@@ -27,9 +33,29 @@ impl Worker {
         stop: Stop,
         finished: JoinHandle<Result<Finished, SpawnError>>,
     ) -> Self {
-        Worker { socket, pid, stop, finished: Some(finished) }
+        Worker { socket, pid, life: WorkerLife { stop, finished: Some(finished) } }
     }
 
+    /// Has it ended: TERM, after its grace KILL. Does not wait.
+    pub fn kill(&self) {
+        self.life.kill();
+    }
+
+    /// Waits until it and its subtree are gone.
+    ///
+    /// # Errors
+    /// As [`WorkerLife::wait`].
+    pub async fn wait(&mut self) -> Result<Finished, SpawnError> {
+        self.life.wait().await
+    }
+
+    /// The socket and the life apart, for two owners.
+    pub fn into_parts(self) -> (UnixStream, WorkerLife) {
+        (self.socket, self.life)
+    }
+}
+
+impl WorkerLife {
     /// Has it ended: TERM, after its grace KILL. Does not wait.
     pub fn kill(&self) {
         self.stop.request();
@@ -50,7 +76,7 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
+impl Drop for WorkerLife {
     fn drop(&mut self) {
         self.stop.request();
     }

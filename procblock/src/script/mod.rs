@@ -4,11 +4,19 @@
 //! its time limit, or by a stop. This is the only module that names `mlua`.
 
 mod allow;
+mod executable;
+#[cfg(test)]
+mod executable_tests;
 mod files;
 mod identity;
+mod kept_processes;
 mod logging;
 mod lua;
 mod pattern;
+#[cfg(test)]
+mod plain_processes;
+mod processes;
+mod python;
 #[cfg(test)]
 mod testing;
 mod waiting;
@@ -19,11 +27,15 @@ use std::time::{Duration, Instant};
 
 use unidist::Stop;
 
-use crate::error::RunError;
+use crate::error::{RunError, RunErrorKind};
 use crate::host::{Caller, Host};
 use crate::value::{Map, Value};
 
 pub use allow::Allow;
+pub use processes::{Processes, Program, ProgramEnd, ProgramOutcome, WorkerProcess};
+
+use crate::units;
+use waiting::Ended;
 
 /// What to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,12 +137,18 @@ impl Default for ScriptConfig {
 #[derive(Clone)]
 pub struct Scripts {
     lua: Arc<lua::Pool>,
+    python: Arc<python::Pool>,
+    processes: Arc<dyn Processes>,
 }
 
 impl Scripts {
     /// Starts nothing yet.
-    pub fn new(host: Arc<dyn Host>, config: ScriptConfig) -> Self {
-        Scripts { lua: Arc::new(lua::Pool::new(host, config)) }
+    pub fn new(host: Arc<dyn Host>, processes: Arc<dyn Processes>, config: ScriptConfig) -> Self {
+        Scripts {
+            lua: Arc::new(lua::Pool::new(Arc::clone(&host), config.clone())),
+            python: python::Pool::new(host, Arc::clone(&processes), config),
+            processes,
+        }
     }
 
     /// Runs a script to its end and gives the mapping it returned ([`Value::Object`]).
@@ -140,11 +158,48 @@ impl Scripts {
     /// a limit or a stop. The place is the script's own line where it is known.
     pub async fn call(&self, script: &Script, call: Call<'_>) -> Result<Value, RunError> {
         let deadline = call.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        self.lua.call(script, &call, deadline).await.map(Value::Object)
+        let result = match Language::of(script) {
+            Language::Lua => self.lua.call(script, &call, deadline).await,
+            Language::Python => self.python.call(script, &call, deadline).await,
+            Language::Executable(path) => executable::call(&*self.processes, path, &call).await,
+        };
+        result.map(Value::Object)
     }
 
     /// Threads held by Lua calls that did not return after their time limit.
     pub fn lost_threads(&self) -> usize {
         self.lua.lost_threads()
+    }
+}
+
+/// How a script is run.
+enum Language<'a> {
+    Lua,
+    Python,
+    Executable(&'a Path),
+}
+
+impl Language<'_> {
+    fn of(script: &Script) -> Language<'_> {
+        match script {
+            Script::Lua { .. } => Language::Lua,
+            Script::Python { .. } => Language::Python,
+            Script::File(path) => match path.extension().and_then(|extension| extension.to_str()) {
+                Some("lua") => Language::Lua,
+                Some("py") => Language::Python,
+                _ => Language::Executable(path),
+            },
+        }
+    }
+}
+
+/// The words for a call that was ended.
+fn ended_text(ended: Ended, timeout: Option<Duration>) -> (RunErrorKind, String) {
+    match ended {
+        Ended::TimedOut => {
+            let limit = timeout.map(units::format_duration).unwrap_or_default();
+            (RunErrorKind::TimedOut, format!("the script did not end within its time limit of {limit}"))
+        }
+        Ended::Stopped => (RunErrorKind::Stopped, "the script was ended because a stop was requested".into()),
     }
 }

@@ -10,6 +10,7 @@ use unidist::Stop;
 
 use crate::error::RunError;
 use crate::host::{BoxFuture, Caller, Host, HostError};
+use crate::script::plain_processes::PlainProcesses;
 use crate::script::{Allow, Call, Limits, Script, ScriptConfig, Scripts};
 use crate::value::{Map, Value};
 
@@ -64,11 +65,16 @@ pub(crate) const FUNCTIONS: [&str; 6] =
 
 impl Bench {
     pub(crate) fn new() -> Bench {
+        Self::configured(|_| {})
+    }
+
+    pub(crate) fn configured(change: impl FnOnce(&mut ScriptConfig)) -> Bench {
         let host = Arc::new(TestHost::default());
-        let config =
+        let mut config =
             ScriptConfig { functions: FUNCTIONS.iter().map(|name| (*name).to_owned()).collect(), ..Default::default() };
+        change(&mut config);
         Bench {
-            scripts: Scripts::new(Arc::clone(&host) as Arc<dyn Host>, config),
+            scripts: Scripts::new(Arc::clone(&host) as Arc<dyn Host>, Arc::new(PlainProcesses), config),
             host,
             pipe_data: Map::new(),
             block: Value::Null,
@@ -110,6 +116,10 @@ impl Bench {
             stop: &self.stop,
         };
         self.scripts.call(script, call).await
+    }
+
+    pub(crate) async fn python(&self, text: &str) -> Result<Value, RunError> {
+        self.call(&Script::Python { name: "/x/test.yaml".into(), text: text.into(), first_line: 10 }).await
     }
 
     pub(crate) async fn lua(&self, text: &str) -> Result<Value, RunError> {

@@ -52,7 +52,8 @@ impl Series {
 }
 
 /// Stores samples and draws graphs through procblock-series, which is started with the first of them. A clone is the
-/// same client; when the last one is dropped, what waits is still stored.
+/// same client. Await [`SeriesClient::shutdown`] before the process ends: dropping the last clone only lets a thread
+/// store what waits, for as long as the process lives.
 #[derive(Debug, Clone)]
 pub struct SeriesClient {
     shared: Arc<Shared>,

@@ -7,9 +7,9 @@ use super::protocol::BatchWriter;
 /// The most numbers kept, each sample counted as its values and two more: 16 MiB.
 const NUMBERS_MAX: usize = 2 << 20;
 
-/// The most samples of one batch, and the most numbers, so that a frame stays below 10 MB.
-const BATCH_SAMPLES_MAX: usize = 50_000;
-const BATCH_NUMBERS_MAX: usize = 500_000;
+/// The most samples of one batch, and the most numbers, so that a frame stays below 20 MB.
+const BATCH_SAMPLES_MAX: usize = 250_000;
+const BATCH_NUMBERS_MAX: usize = 1_000_000;
 
 /// When a sample came, for which series, and how many values it has.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -102,7 +102,7 @@ impl Pending {
         self.taken >= mark
     }
 
-    /// The oldest samples, at most 50,000.
+    /// The oldest samples, at most 250,000.
     pub(super) fn take(&mut self) -> Batch {
         let mut batch = Batch::default();
         let mut numbers = 0;

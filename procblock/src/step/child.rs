@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::error::{RunError, RunErrorKind};
-use crate::process::{CAPTURE_MAX, Command, Ended, Finished, Limits, Output, Status};
+use crate::process::{CAPTURE_MAX, Command, Ended, Finished, Limits, Output, SpawnError, Status};
 use crate::step::shared::{child_folder, environment, limits};
 use crate::step::{OutputAs, StepFailure, StepResult, StepRun};
 use crate::value::{Map, Value, to_text};
@@ -23,7 +23,7 @@ pub(super) async fn run_child(
     let filled = limits(step)?;
     let output = match &step.attributes.output {
         OutputAs::None => Output::Discard,
-        OutputAs::File(path) => Output::File(step.run.resolve(path.get(&*step.run)?)),
+        OutputAs::File(path) => Output::File(step.folder().join(path.get(&*step.run)?)),
         OutputAs::Text | OutputAs::Lines | OutputAs::Json => Output::Capture { max: CAPTURE_MAX },
     };
     let program = arguments.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
@@ -38,8 +38,15 @@ pub(super) async fn run_child(
         ..Command::new(arguments)
     };
     let finished = step.run.instance.keeper.run(command, &step.run.stop).await;
-    let finished = finished.map_err(|error| RunError::failed(error.to_string()))?;
+    let finished = finished.map_err(|error| not_run(&error))?;
     outcome(step, &program, finished)
+}
+
+/// A child that did not start, with the exit code that a shell would give.
+fn not_run(error: &SpawnError) -> RunError {
+    let mut failure = RunError::new(error.kind(), error.to_string());
+    failure.status = Some(error.exit_code());
+    failure
 }
 
 fn outcome(step: &StepRun<'_>, program: &str, finished: Finished) -> StepResult {

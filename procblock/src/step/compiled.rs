@@ -79,12 +79,30 @@ impl CompiledStep {
     }
 
     /// One run of a repeated step: starts from `run`'s pipe data, gives only what the step returned.
+    ///
+    /// # Errors
+    /// The step failed, after as many attempts as it may have.
     pub async fn run_repeated(self: &Arc<Self>, run: &mut Run) -> Result<Map, RunError> {
         let timeout = match &self.attributes.timeout {
             Some(_) => self.timeout(run)?,
             None => self.attributes.repeat.as_ref().map(|repeat| repeat.every.max(Duration::from_secs(60))),
         };
-        self.attempts(run, timeout).await.map_err(|failure| self.placed(*failure.error))
+        let ran = if self.attributes.loop_over.is_some() {
+            let before = run.pipe_data.clone();
+            self.run_rounds(run, timeout).await.map(|()| changed(&before, &run.pipe_data))
+        } else {
+            self.attempts(run, timeout).await
+        };
+        match ran {
+            Ok(result) => Ok(result),
+            Err(failure) => {
+                let error = self.placed(*failure.error);
+                if let OnError::Handle(handler) = &self.attributes.on_error {
+                    Box::pin(run.handle(handler, Some(&error))).await?;
+                }
+                Err(error)
+            }
+        }
     }
 
     fn timeout(&self, run: &Run) -> Result<Option<Duration>, RunError> {
@@ -166,7 +184,14 @@ impl CompiledStep {
     async fn attempt(&self, run: &mut Run, timeout: Option<Duration>) -> Result<Map, StepFailure> {
         run.check_stop()?;
         let stop = run.stop.clone();
-        let mut step = StepRun { run, attributes: &self.attributes, item: &self.item, name: &self.label, timeout };
+        let mut step = StepRun {
+            run,
+            attributes: &self.attributes,
+            item: &self.item,
+            name: &self.label,
+            source: &self.mark.source,
+            timeout,
+        };
         match timeout.filter(|_| !self.action.keeps_time()) {
             None => self.action.run(&mut step).await,
             Some(limit) => {
@@ -298,6 +323,12 @@ fn restore(map: &mut Map, key: &str, value: Option<Value>) {
         Some(value) => map.insert(key.into(), value),
         None => map.shift_remove(key),
     };
+}
+
+/// What differs in `after`.
+fn changed(before: &Map, after: &Map) -> Map {
+    let is_new = |(key, value): &(&String, &Value)| before.get(*key) != Some(*value);
+    after.iter().filter(is_new).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// Adds to what earlier steps gathered: lists and texts grow, anything else is replaced.

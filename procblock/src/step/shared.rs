@@ -28,7 +28,7 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
     let limits = limits(step)?;
     let folder = child_folder(step)?;
     let run = &*step.run;
-    let caller = run.caller(step.name);
+    let caller = step.caller();
     let call = Call {
         pipe_data: &run.pipe_data,
         block: step.item,
@@ -52,7 +52,7 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
 
 /// Calls a function of the host as this step's block.
 pub(super) async fn call_host(step: &StepRun<'_>, name: &str, arguments: Vec<Value>) -> Result<Value, RunError> {
-    let caller = step.run.caller(step.name);
+    let caller = step.caller();
     let host = &step.run.instance.host;
     host.call(&caller, name, arguments).await.map_err(|error| {
         let kind = match error.code.as_str() {
@@ -76,8 +76,8 @@ pub(super) fn environment(step: &StepRun<'_>) -> Result<Map, RunError> {
 /// The folder of the step's child.
 pub(super) fn child_folder(step: &StepRun<'_>) -> Result<PathBuf, RunError> {
     match &step.attributes.cwd {
-        Some(cwd) => Ok(step.run.resolve(cwd.get(&*step.run)?)),
-        None => Ok(step.run.folder.clone()),
+        Some(cwd) => Ok(step.folder().join(cwd.get(&*step.run)?)),
+        None => Ok(step.folder().to_path_buf()),
     }
 }
 

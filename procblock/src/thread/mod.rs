@@ -67,6 +67,12 @@ impl RunThread {
         self.every
     }
 
+    /// The round-robin files it has stored to so far, each with its graphs.
+    pub fn series_paths(&self) -> Vec<(String, Vec<String>)> {
+        let repeat = self.step.attributes.repeat.iter();
+        repeat.flat_map(|repeat| &repeat.collect).flat_map(crate::step::Collect::paths).collect()
+    }
+
     /// Looks at its state; the lock is held only for the call.
     pub fn with_state<T>(&self, look: impl FnOnce(&ThreadState) -> T) -> T {
         look(&self.state.lock())
@@ -161,10 +167,11 @@ impl Due for RunThread {
         }
         if self.begin(due, now) {
             let thread = Arc::clone(&self);
-            self.runtime.spawn(async move {
+            let name: Arc<str> = thread.name.as_str().into();
+            self.runtime.spawn(crate::logging::within(name, async move {
                 thread.lateness.record(due.elapsed());
                 thread.run_once().await;
-            });
+            }));
         }
         let mut next = due + self.every;
         if next <= now {

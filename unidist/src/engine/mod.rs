@@ -39,8 +39,8 @@ pub(crate) trait Counters: Send + Sync {
     fn get(&self, name: &str) -> Result<i64, Error>;
     /// Replaces and returns the value before.
     fn swap(&self, name: &str, value: i64) -> Result<i64, Error>;
-    /// Adds and returns the value after.
-    fn add(&self, name: &str, by: i64) -> Result<i64, Error>;
+    /// Adds and returns the value after. Wider than a counter, so that every `i64` can be subtracted too.
+    fn add(&self, name: &str, by: i128) -> Result<i64, Error>;
     fn remove(&self, name: &str) -> Result<bool, Error>;
     /// All counters as they were at one moment.
     fn all(&self) -> Result<Vec<(Arc<str>, i64)>, Error>;
@@ -80,6 +80,8 @@ pub(crate) trait Locks: Send + Sync {
     fn force_release(&self, name: &str) -> Result<Vec<LockInfo>, Error>;
     /// Sets the lease anew from now; none: no lease.
     fn renew(&self, name: &str, holder: HolderKey<'_>, lease: Option<Duration>) -> Result<(), Error>;
+    /// Whether this store still has that holder.
+    fn has_holder(&self, name: &str, holder: HolderKey<'_>) -> bool;
     /// Who holds the lock; empty when it is free.
     fn holders(&self, name: &str) -> Result<Vec<LockInfo>, Error>;
     fn waiting(&self, name: &str) -> Result<usize, Error>;

@@ -237,18 +237,25 @@ fn is_reset(last: f64, value: f64) -> bool {
     value < last && !overflowed(4_294_967_296.0) && !overflowed(18_446_744_073_709_551_616.0)
 }
 
+/// A number in the form that is written fastest.
+fn plain(value: f64) -> Datum {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, from 0 to 2^53")]
+    let whole = value as u64;
+    #[expect(clippy::cast_precision_loss, reason = "compared with what it came from")]
+    let is_whole = (0.0..=9_007_199_254_740_992.0).contains(&value) && whole as f64 == value;
+    if is_whole { Datum::Int(whole) } else { Datum::Float(value) }
+}
+
 /// A number as librrd accepts it for that type, and whether it had to be rounded.
 fn datum(kind: FieldType, value: f64) -> (Datum, bool) {
     if !value.is_finite() {
         return (Datum::Unspecified, false);
     }
     match kind {
-        FieldType::Gauge | FieldType::Absolute | FieldType::DCounter | FieldType::DDerive => {
-            (Datum::Float(value), false)
-        }
+        FieldType::Gauge | FieldType::Absolute | FieldType::DCounter | FieldType::DDerive => (plain(value), false),
         FieldType::Counter if !(0.0..18_446_744_073_709_551_616.0).contains(&value) => (Datum::Unspecified, false),
         // -0.0 would be written "-0", which a COUNTER refuses.
-        FieldType::Counter | FieldType::Derive => (Datum::Float(value.round() + 0.0), value.fract() != 0.0),
+        FieldType::Counter | FieldType::Derive => (plain(value.round() + 0.0), value.fract() != 0.0),
     }
 }
 

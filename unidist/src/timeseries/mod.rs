@@ -7,7 +7,7 @@
 //! One invariant: a sample stands on a multiple of its series' interval, and what is not known is unknown, never 0.
 //!
 #![cfg_attr(feature = "timeseries", doc = "```")]
-#![cfg_attr(not(feature = "timeseries"), doc = "```ignore")]
+#![cfg_attr(not(feature = "timeseries"), doc = "```text")]
 //! use std::time::Duration;
 //! use unidist::timeseries::{Consolidation, FieldSpec, Sample, SeriesFile, SeriesSpec, Window, fetch};
 //!

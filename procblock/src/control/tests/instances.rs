@@ -21,6 +21,7 @@ fn run(reload: Option<Reload>) -> Running {
         python: "python3".into(),
         keeper: "/nonexistent/procblock".into(),
         series: "/nonexistent/procblock-series".into(),
+        load_state: Vec::new(),
     };
     let instance = Instance::start(config).unwrap();
     let calls = InstanceCalls::new(Arc::clone(&instance), hello("x"), folder.path().to_path_buf(), reload);

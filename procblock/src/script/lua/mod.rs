@@ -8,13 +8,19 @@ mod api;
 mod control;
 mod convert;
 mod failure;
+#[cfg(test)]
+mod hostile_tests;
 mod load;
 mod pool;
 mod run;
 mod watchdog;
 
 #[cfg(test)]
+mod speed;
+#[cfg(test)]
 mod tests;
 
 pub(in crate::script) use control::Control;
 pub(super) use pool::Pool;
+#[cfg(test)]
+pub(super) use run::bare_environment;

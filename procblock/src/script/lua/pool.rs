@@ -6,11 +6,11 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use super::run::{State, ended_text};
+use super::run::State;
 use super::watchdog::Watchdog;
 use crate::error::RunError;
 use crate::host::Host;
-use crate::script::{Call, Script, ScriptConfig, waiting};
+use crate::script::{Call, Script, ScriptConfig, ended_text, waiting};
 use crate::value::Map;
 
 /// States that are kept while nobody uses them.

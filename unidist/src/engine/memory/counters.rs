@@ -29,15 +29,17 @@ impl Counters for MemoryCounters {
         }
     }
 
-    fn add(&self, name: &str, by: i64) -> Result<i64, Error> {
+    fn add(&self, name: &str, by: i128) -> Result<i64, Error> {
         let mut shard = self.shards.lock(name);
-        let Some(present) = shard.get_mut(name) else {
-            return self.shards.insert(&mut shard, Arc::from(name), by).map(|()| by);
+        let present = shard.get_mut(name);
+        let value = present.as_deref().copied().unwrap_or(0);
+        let Ok(sum) = i64::try_from(i128::from(value) + by) else {
+            return Err(Error::Overflow { name: name.to_owned(), value, by });
         };
-        let Some(sum) = present.checked_add(by) else {
-            return Err(Error::Overflow { name: name.to_owned(), value: *present, by });
-        };
-        *present = sum;
+        match present {
+            Some(present) => *present = sum,
+            None => self.shards.insert(&mut shard, Arc::from(name), sum)?,
+        }
         Ok(sum)
     }
 

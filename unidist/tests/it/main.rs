@@ -1,0 +1,13 @@
+//! The contract of the shared things, rule by rule, through the public API. Each test runs on each engine.
+
+mod call;
+mod common;
+mod contention;
+mod counters;
+mod host;
+mod locks;
+mod logs;
+mod model;
+mod queues;
+mod state;
+mod watch;
