@@ -1,6 +1,7 @@
 //! The command line: arguments and exit codes.
 
 mod check;
+mod control;
 mod docs;
 mod new;
 mod own_words;
@@ -49,6 +50,8 @@ enum Command {
     Docs(docs::DocsArgs),
     /// Write a first file that runs: a block, a monitor or a backup.
     New(new::NewArgs),
+    #[command(flatten)]
+    Control(control::ControlCommand),
 }
 
 /// Runs the command line and says how it ended.
@@ -70,6 +73,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Schema(arguments) => schema::run(&arguments),
             Command::Docs(arguments) => docs::run(&arguments),
             Command::New(arguments) => new::run(&arguments),
+            Command::Control(command) => command.run(),
         },
         Err(error) => {
             let _ = error.print();

@@ -5,6 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
 use super::protocol::{Hello, PROTOCOL, REPLY_BYTES_MAX};
 use crate::host::HostError;
 use crate::value::{Map, Value};
@@ -127,16 +130,22 @@ impl Client {
         }
     }
 
-    /// Waits until the connection is closed: the instance has ended. False when `limit` passed before.
-    pub fn wait_closed(mut self, limit: Duration) -> bool {
+    /// Waits until the instance has ended: its connection is closed and its process is gone. False when `limit` passed
+    /// before.
+    pub fn wait_ended(mut self, limit: Duration) -> bool {
         let deadline = Instant::now().checked_add(limit);
+        let process = i32::try_from(self.hello.process).ok().and_then(Pid::from_raw);
+        let process = process.and_then(|process| pidfd_open(process, PidfdFlags::empty()).ok());
         loop {
             match self.read_value(deadline) {
                 Ok(_) | Err(ClientError::Protocol(_)) => {}
                 Err(ClientError::TimedOut) => return false,
-                Err(_) => return true,
+                Err(_) => break,
             }
         }
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        process.is_none_or(|process| poll(&mut [PollFd::new(&process, PollFlags::IN)], left.as_ref()) == Ok(1))
     }
 
     fn read_value(&mut self, deadline: Option<Instant>) -> Result<Value, ClientError> {

@@ -267,16 +267,27 @@ async fn one_instance_is_found_several_are_listed_and_none_is_told() {
 }
 
 #[tokio::test]
-async fn the_end_of_an_instance_is_seen() {
+async fn an_instance_has_ended_only_when_its_process_has() {
     let folder = tempfile::tempdir().unwrap();
+    let mut process = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (server, socket) = {
         let _inside = runtime.enter();
-        serve(folder.path(), "x", Arc::<Echo>::default())
+        let claim = Claim::take_in(folder.path(), "x").unwrap();
+        let socket = claim.socket().to_path_buf();
+        let hello = Hello { process: process.id(), ..hello("x") };
+        (Server::start(claim, hello, Arc::<Echo>::default()).unwrap(), socket)
     };
-    let client = blocking(move || Client::connect(&socket, LIMIT).unwrap()).await;
-    let waiting = tokio::task::spawn_blocking(move || client.wait_closed(LIMIT));
+    let (client, impatient) = blocking(move || {
+        let connect = || Client::connect(&socket, LIMIT).unwrap();
+        (connect(), connect())
+    })
+    .await;
     drop(server);
     runtime.shutdown_background();
+    assert!(!blocking(move || impatient.wait_ended(Duration::from_millis(20))).await);
+    let waiting = tokio::task::spawn_blocking(move || client.wait_ended(LIMIT));
+    drop(process.stdin.take());
     assert!(waiting.await.unwrap());
+    process.wait().unwrap();
 }
