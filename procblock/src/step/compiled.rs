@@ -74,7 +74,7 @@ impl CompiledStep {
     async fn fetch(self: &Arc<Self>, run: &mut Run) -> Result<(), RunError> {
         let instance = Arc::clone(&run.instance);
         let fetched = instance.threads.fetch(self, run).await?;
-        run.pipe_data.extend(fetched);
+        run.merge_fetched(fetched);
         Ok(())
     }
 
@@ -230,10 +230,7 @@ impl CompiledStep {
                 Ok(())
             }
             OnError::Handle(handler) => {
-                let outside = run.error.take();
-                let handled = Box::pin(run.handle(handler, Some(&error))).await;
-                run.error = outside;
-                handled?;
+                Box::pin(run.handle(handler, Some(&error))).await?;
                 if handler.continues() { Ok(()) } else { Err(error) }
             }
         }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::block::{Compiler, Run, TagOutcome, TagResult};
-use crate::error::RunError;
 use crate::host::BoxFuture;
 use crate::load::{Kind, Node};
 use crate::spec::{Example, Expected, FieldKind, FieldSpec, Fields};
@@ -120,10 +119,7 @@ struct HandlerAction {
 
 impl HandlerAction {
     async fn handle(&self, run: &mut Run) -> TagResult {
-        let pipe_data = run.pipe_data.clone();
-        let ran = self.handler.run_list().run(run).await;
-        run.pipe_data = pipe_data;
-        ran.map_err(|failure| RunError::clone(&failure.error))?;
+        Box::pin(run.handle(&self.handler, run.failure.clone().as_deref())).await?;
         if self.when == When::AfterFailure && self.handler.continues() {
             return Ok(TagOutcome::Leave);
         }

@@ -285,7 +285,7 @@ impl RunThreads {
             every: repeat.every,
             history: repeat.history,
             ends: repeat.duration.and_then(|duration| now.checked_add(duration)),
-            seed: Mutex::new(Some(run.nested()?)),
+            seed: Mutex::new(Some(run.seed()?)),
             state: Mutex::default(),
             changed: Notify::new(),
             runtime: self.runtime.clone(),
