@@ -184,6 +184,18 @@ impl Due for RunThread {
     }
 }
 
+/// Tells that the timer is alive.
+struct Probe(Mutex<Option<tokio::sync::oneshot::Sender<()>>>);
+
+impl Due for Probe {
+    fn due(self: Arc<Self>, _: Instant) -> Option<Instant> {
+        if let Some(answer) = self.0.lock().take() {
+            let _ = answer.send(());
+        }
+        None
+    }
+}
+
 /// The run-threads of an instance, by name.
 pub struct RunThreads {
     threads: Mutex<HashMap<String, Arc<RunThread>>>,
@@ -261,6 +273,13 @@ impl RunThreads {
         let mut all: Vec<Arc<RunThread>> = self.threads.lock().values().cloned().collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
+    }
+
+    /// Whether the timer still tells what is due: completes when it has told a moment asked for now.
+    pub async fn is_alive(&self) -> bool {
+        let (answer, told) = tokio::sync::oneshot::channel();
+        let probe: Arc<dyn Due> = Arc::new(Probe(Mutex::new(Some(answer))));
+        self.timer.tell(probe, Instant::now()).is_ok() && told.await.is_ok()
     }
 
     /// How late starts were.
