@@ -2,6 +2,7 @@
 
 mod check;
 mod check_scripts;
+mod control;
 mod docs;
 mod new;
 mod own_words;
@@ -50,6 +51,8 @@ enum Command {
     Docs(docs::DocsArgs),
     /// Write a first file that runs: a block, a monitor or a backup.
     New(new::NewArgs),
+    #[command(flatten)]
+    Control(control::ControlCommand),
 }
 
 /// Runs the command line and says how it ended.
@@ -71,6 +74,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Schema(arguments) => schema::run(&arguments),
             Command::Docs(arguments) => docs::run(&arguments),
             Command::New(arguments) => new::run(&arguments),
+            Command::Control(command) => command.run(),
         },
         Err(error) => {
             let _ = error.print();
