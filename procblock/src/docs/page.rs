@@ -98,7 +98,10 @@ fn terms(text: &mut String, titles: &[&'static str], row: &[String], width: usiz
         .skip(1)
         .take(row.len().saturating_sub(2))
         .filter(|(_, cell)| !cell.is_empty())
-        .map(|(title, cell)| if *title == "value" { cell.clone() } else { format!("{title}: {cell}") })
+        .map(|(title, cell)| match (*title, cell.as_str()) {
+            ("value", _) | (_, "required") => cell.clone(),
+            _ => format!("{title}: {cell}"),
+        })
         .collect();
     let notes = if middle.is_empty() { String::new() } else { format!("  ({})", middle.join("; ")) };
     text.push_str(&wrap(&format!("{first}{notes}"), 0, width));
