@@ -8,15 +8,20 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::block::Processed;
+use crate::control::{Attachment, Reload};
+use crate::error::RunErrorKind;
 use crate::instance::Instance;
 use crate::runner::{Runner, load};
 use crate::units::format_duration;
 
 /// Reloads that wait: one more than the one under way, since it will read the newest file anyway.
 const RELOADS_WAITING_MAX: usize = 1;
+
+/// A reload that was asked for, and who waits for its outcome; a signal does not.
+type Asked = Option<oneshot::Sender<Result<String, String>>>;
 
 /// The most run-threads that the lines at the start of a long run name.
 const BANNER_THREADS_MAX: usize = 20;
@@ -36,7 +41,7 @@ pub struct End {
     pub signal: i32,
     /// Whether the file stays until stopped.
     pub is_longrunning: bool,
-    /// Whether the first pass failed.
+    /// Whether the first pass failed, other than by the stop of a longrunning file.
     pub has_failed: bool,
 }
 
@@ -44,15 +49,20 @@ impl Life {
     /// Runs the file from its first pass to its end; `report` is given the result of the first pass.
     ///
     /// # Errors
-    /// The instance could not start: the engine's store, signals.
+    /// The instance could not start: its name or pidfile is taken, the engine's store, signals.
     pub async fn live(mut self, report: impl FnOnce(&Processed)) -> Result<End, String> {
         let executable = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("procblock"));
         let config = self.runner.instance_config(&executable);
+        let name = config.is_longrunning.then_some(config.name.as_str());
+        let pidfile = self.runner.compiled.usage.pidfile.as_deref();
+        let mut attachment = Attachment::take(name, pidfile).map_err(|error| error.to_string())?;
         let instance = Instance::start(config).map_err(|error| error.to_string())?;
         let (reload, reloads) = mpsc::channel(RELOADS_WAITING_MAX);
+        let folder = self.runner.folder().unwrap_or_else(|| self.runner.compiled.block_folder.clone());
+        let served = attachment.serve(&instance, &self.runner.file, folder.clone(), reload_by(reload.clone()));
+        served.map_err(|error| error.to_string())?;
         let signal = watch_signals(&instance, reload).map_err(|error| format!("signals can't be caught: {error}"))?;
         if instance.is_longrunning {
-            let folder = self.runner.folder().unwrap_or_else(|| self.runner.compiled.block_folder.clone());
             log::info!("Long Running Process: Starting...  (CWD: {})", folder.display());
         }
         let processed = self.runner.process(&instance).await;
@@ -65,26 +75,42 @@ impl Life {
             if std::io::stderr().is_terminal() {
                 eprint!("{}", banner(&instance));
             }
-            self.stay(&instance, reloads).await;
+            self.stay(&instance, reloads, &mut attachment).await;
             log::info!("Quitting...");
         }
+        attachment.stopping();
         instance.shutdown().await;
         Ok(End {
             signal: signal.load(Ordering::SeqCst),
             is_longrunning: instance.is_longrunning,
-            has_failed: processed.error.is_some(),
+            has_failed: processed
+                .error
+                .is_some_and(|error| error.kind != RunErrorKind::Stopped || !instance.is_longrunning),
         })
     }
 
     /// Until the stop: reloads as they are asked for.
-    async fn stay(&mut self, instance: &Arc<Instance>, mut reloads: mpsc::Receiver<()>) {
+    async fn stay(
+        &mut self,
+        instance: &Arc<Instance>,
+        mut reloads: mpsc::Receiver<Asked>,
+        attachment: &mut Attachment,
+    ) {
+        attachment.ready(instance);
         loop {
-            tokio::select! {
+            let asked = tokio::select! {
                 () = instance.stop.requested() => return,
-                Some(()) = reloads.recv() => match self.reload(instance).await {
-                    Ok(()) => log::info!("reloaded {}", self.runner.file.display()),
-                    Err(text) => log::error!("reload refused, the old file goes on: {text}"),
-                },
+                Some(asked) = reloads.recv() => asked,
+            };
+            attachment.reloading();
+            let outcome = self.reload(instance).await.map(|()| format!("reloaded {}", self.runner.file.display()));
+            attachment.ready(instance);
+            match &outcome {
+                Ok(text) => log::info!("{text}"),
+                Err(text) => log::error!("reload refused, the old file goes on: {text}"),
+            }
+            if let Some(asked) = asked {
+                let _ = asked.send(outcome);
             }
         }
     }
@@ -107,6 +133,21 @@ impl Life {
     }
 }
 
+/// Asks for a reload and waits for its outcome: for commands.
+fn reload_by(reload: mpsc::Sender<Asked>) -> Reload {
+    Arc::new(move || {
+        let reload = reload.clone();
+        Box::pin(async move {
+            let ending = || Err("the instance is ending".to_string());
+            let (outcome, answered) = oneshot::channel();
+            match reload.send(Some(outcome)).await {
+                Ok(()) => answered.await.unwrap_or_else(|_| ending()),
+                Err(_) => ending(),
+            }
+        })
+    })
+}
+
 /// What a person at a terminal is told of a long run.
 fn banner(instance: &Instance) -> String {
     let mut text = format!("{} runs.\n", instance.name);
@@ -127,7 +168,7 @@ fn banner(instance: &Instance) -> String {
 }
 
 /// The first INT or TERM asks the instance to stop, the second ends the process at once; HUP reloads.
-fn watch_signals(instance: &Arc<Instance>, reload: mpsc::Sender<()>) -> std::io::Result<Arc<AtomicI32>> {
+fn watch_signals(instance: &Arc<Instance>, reload: mpsc::Sender<Asked>) -> std::io::Result<Arc<AtomicI32>> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1])?;
     let received = Arc::new(AtomicI32::new(0));
     let (stop, seen) = (instance.stop.clone(), Arc::clone(&received));
@@ -135,7 +176,7 @@ fn watch_signals(instance: &Arc<Instance>, reload: mpsc::Sender<()>) -> std::io:
         for signal in signals.forever() {
             match signal {
                 SIGHUP => {
-                    let _ = reload.try_send(());
+                    let _ = reload.try_send(None);
                 }
                 SIGUSR1 => crate::logging::reopen(),
                 _ => {

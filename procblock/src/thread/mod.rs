@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use unidist::Stop;
 
 pub use lateness::Lateness;
@@ -23,7 +23,7 @@ use crate::block::Run;
 use crate::error::{RunError, RunErrorKind};
 use crate::step::{CompiledStep, OnError, Repeat};
 use crate::value::{Map, Value};
-use timer::{Due, Timer};
+use timer::{Due, Probe, Timer};
 
 /// A start counts as late when it is this part of the period behind its time …
 const LATE_PART: u32 = 10;
@@ -261,6 +261,13 @@ impl RunThreads {
         let mut all: Vec<Arc<RunThread>> = self.threads.lock().values().cloned().collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
+    }
+
+    /// Completes with true when the timer that starts runs answers; false when it can't.
+    pub async fn is_answering(&self) -> bool {
+        let (answered, answer) = oneshot::channel();
+        let probe: Arc<dyn Due> = Arc::new(Probe::new(answered));
+        self.timer.tell(probe, Instant::now()).is_ok() && answer.await.is_ok()
     }
 
     /// How late starts were.
