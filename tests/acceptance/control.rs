@@ -261,7 +261,6 @@ fn a_service_manager_is_told_of_start_reload_life_and_end() {
             return;
         }
     };
-    wait_for("STATUS=block: 1 run-threads");
     wait_for("READY=1");
     wait_for("WATCHDOG=1");
     wait_for("WATCHDOG=1");

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::block::{Block, TagEntry};
 use crate::load::{Document, Entry, Kind, LoadError, Mark, Node, Problem, Problems, load_file, nearest};
+use crate::script::Script;
 use crate::tag::{self, COMING_TAGS, Found, NestedBlock, PlainValue};
 use crate::usage::Usage;
 use crate::value::Value;
@@ -58,10 +59,30 @@ pub struct Compiler {
     pub stays: bool,
     /// Fields of every series file that steps collect, by path: for `check`.
     pub series_paths: Vec<String>,
+    /// Scripts that steps name: for `check`.
+    pub scripts: Vec<ScriptUse>,
     root: Arc<Node>,
     called: HashMap<(PathBuf, String), CalledBlock>,
     waiting: Vec<(CalledBlock, Arc<Node>, String, Mark)>,
     files: Vec<PathBuf>,
+}
+
+/// A script that a step names, where it is known without running anything.
+pub struct ScriptUse {
+    /// The script.
+    pub script: Arc<Script>,
+    /// Where the step names it, or where its text begins.
+    pub node: Node,
+}
+
+/// What is known about a file without running it: for `check`.
+pub struct Survey {
+    /// Errors and warnings, by line.
+    pub problems: Vec<Problem>,
+    /// Every script that its steps name.
+    pub scripts: Vec<ScriptUse>,
+    /// The Python interpreter that the file wants.
+    pub python: Option<String>,
 }
 
 /// Compiles a loaded file.
@@ -69,6 +90,20 @@ pub struct Compiler {
 /// # Errors
 /// Every mistake of the file and of the files it includes or calls.
 pub fn compile(document: Document) -> Result<Compiled, LoadError> {
+    let (mut compiled, compiler) = build(document);
+    compiled.warnings.extend(compiler.problems.finish()?);
+    Ok(compiled)
+}
+
+/// Compiles a loaded file and tells all that there is to say about it.
+pub fn survey(document: Document) -> Survey {
+    let (compiled, compiler) = build(document);
+    let mut problems = compiled.warnings;
+    problems.extend(compiler.problems.into_sorted());
+    Survey { problems, scripts: compiler.scripts, python: compiled.usage.python }
+}
+
+fn build(document: Document) -> (Compiled, Compiler) {
     let root = Arc::new(document.root);
     let mut compiler = Compiler {
         problems: Problems::new(),
@@ -77,6 +112,7 @@ pub fn compile(document: Document) -> Result<Compiled, LoadError> {
         repeats: false,
         stays: false,
         series_paths: Vec::new(),
+        scripts: Vec::new(),
         root: Arc::clone(&root),
         called: HashMap::new(),
         waiting: Vec::new(),
@@ -87,19 +123,18 @@ pub fn compile(document: Document) -> Result<Compiled, LoadError> {
     let block = compiler.block(&root);
     compiler.finish_called();
     let folder = usage.cwd.as_ref().map(|cwd| root.mark.source.resolve(cwd));
-    let mut warnings = document.warnings;
-    warnings.extend(compiler.problems.finish()?);
-    Ok(Compiled {
+    let compiled = Compiled {
         block: Arc::new(block),
         usage,
         block_folder: root.mark.source.folder.clone(),
         folder,
         data: data.and_then(|value| value.as_object().cloned()).unwrap_or_default(),
-        files: compiler.files,
+        files: std::mem::take(&mut compiler.files),
         repeats: compiler.repeats,
         stays: compiler.stays,
-        warnings,
-    })
+        warnings: document.warnings,
+    };
+    (compiled, compiler)
 }
 
 /// Compiles the mapping behind `if`, `elif` and `else`.

@@ -4,7 +4,6 @@
 //! [`Server`] answers on `NAME.sock` in a folder of this user alone: a JSON object a line, the instance's own calls and
 //! every shared function by name. Commands find instances and talk to them with the blocking [`Client`].
 
-mod attachment;
 mod calls;
 mod claim;
 mod client;
@@ -23,7 +22,6 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use attachment::{AttachError, Attachment};
 pub use calls::{InstanceCalls, Reload};
 pub use claim::{Claim, ClaimError};
 pub use client::{Client, ClientError};

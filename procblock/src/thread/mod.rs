@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use unidist::Stop;
 
 pub use lateness::Lateness;
@@ -23,7 +23,7 @@ use crate::block::Run;
 use crate::error::{RunError, RunErrorKind};
 use crate::step::{CompiledStep, OnError, Repeat};
 use crate::value::{Map, Value};
-use timer::{Due, Probe, Timer};
+use timer::{Due, Timer};
 
 /// A start counts as late when it is this part of the period behind its time …
 const LATE_PART: u32 = 10;
@@ -184,6 +184,18 @@ impl Due for RunThread {
     }
 }
 
+/// Tells that the timer is alive.
+struct Probe(Mutex<Option<tokio::sync::oneshot::Sender<()>>>);
+
+impl Due for Probe {
+    fn due(self: Arc<Self>, _: Instant) -> Option<Instant> {
+        if let Some(answer) = self.0.lock().take() {
+            let _ = answer.send(());
+        }
+        None
+    }
+}
+
 /// The run-threads of an instance, by name.
 pub struct RunThreads {
     threads: Mutex<HashMap<String, Arc<RunThread>>>,
@@ -263,11 +275,11 @@ impl RunThreads {
         all
     }
 
-    /// Completes with true when the timer that starts runs answers; false when it can't.
-    pub async fn is_answering(&self) -> bool {
-        let (answered, answer) = oneshot::channel();
-        let probe: Arc<dyn Due> = Arc::new(Probe::new(answered));
-        self.timer.tell(probe, Instant::now()).is_ok() && answer.await.is_ok()
+    /// Whether the timer still tells what is due: completes when it has told a moment asked for now.
+    pub async fn is_alive(&self) -> bool {
+        let (answer, told) = tokio::sync::oneshot::channel();
+        let probe: Arc<dyn Due> = Arc::new(Probe(Mutex::new(Some(answer))));
+        self.timer.tell(probe, Instant::now()).is_ok() && told.await.is_ok()
     }
 
     /// How late starts were.

@@ -9,30 +9,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::oneshot;
 
 /// What is told when its time has come. Called on the timer's thread: it must not block.
 pub(super) trait Due: Send + Sync {
     /// Its time has come (`due` is the time asked for); returns when it wants to be told next.
     fn due(self: Arc<Self>, due: Instant) -> Option<Instant>;
-}
-
-/// Says once that the timer's thread does its work.
-pub(super) struct Probe(Mutex<Option<oneshot::Sender<()>>>);
-
-impl Probe {
-    pub(super) fn new(answered: oneshot::Sender<()>) -> Self {
-        Probe(Mutex::new(Some(answered)))
-    }
-}
-
-impl Due for Probe {
-    fn due(self: Arc<Self>, _: Instant) -> Option<Instant> {
-        if let Some(answered) = self.0.lock().take() {
-            let _ = answered.send(());
-        }
-        None
-    }
 }
 
 struct Item {
