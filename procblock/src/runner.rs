@@ -120,9 +120,9 @@ impl Runner {
         &self.options
     }
 
-    /// The folder of relative outputs and children.
-    pub fn folder(&self) -> PathBuf {
-        self.options.cwd.clone().unwrap_or_else(|| self.compiled.folder.clone())
+    /// The folder of relative outputs and children, when one was given; else each file's own.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.options.cwd.clone().or_else(|| self.compiled.folder.clone())
     }
 
     /// Runs the file's block once, in `instance`; what an earlier pass started and this one names goes on.

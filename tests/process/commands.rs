@@ -24,7 +24,7 @@ async fn an_exit_code_comes_back_with_both_outputs() {
 #[tokio::test]
 async fn a_signal_comes_back_even_a_real_time_one() {
     let keeper = keeper();
-    for (signal, text) in [(9, "killed by signal 9 (SIGKILL)"), (34, "killed by signal 34")] {
+    for (signal, text) in [(9, "was killed by signal 9 (SIGKILL)"), (34, "was killed by signal 34")] {
         let finished = keeper.run(shell(&format!("kill -{signal} $$")), &Stop::new()).await.unwrap();
         assert_eq!(finished.status, Status::Signaled(signal));
         assert_eq!(finished.status.to_string(), text);

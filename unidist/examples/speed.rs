@@ -1,12 +1,12 @@
 //! Measures the memory engine: `cargo run --release -p unidist --example speed`. One line per operation, in millions a
-//! second, on one thread and on eight.
+//! second, on one thread and on eight. An argument is the folder for host-wide locks; default: the runtime folder.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use unidist::{AcquireOptions, AddOptions, Error, Stop, Unidist};
+use unidist::{AcquireOptions, AddOptions, Error, HostLocks, Stop, Unidist};
 
 const ROUNDS: u32 = 1_000_000;
 const THREADS: u32 = 8;
@@ -71,7 +71,9 @@ fn measure(operation: Operation, threads: u32) -> Result<f64, Error> {
 
 fn host_wide() -> Result<f64, Error> {
     const ROUNDS: u32 = 20_000;
-    let (shared, stop) = (Unidist::open("memory:")?, Stop::new());
+    let folder = std::env::args_os().nth(1);
+    let host_locks = folder.map_or(HostLocks::RuntimeFolder, |folder| HostLocks::Folder(folder.into()));
+    let (shared, stop) = (Unidist::builder().host_locks(host_locks).open("memory:")?, Stop::new());
     let start = Instant::now();
     for _ in 0..ROUNDS {
         drop(shared.sharedlock().acquire("unidist speed", &AcquireOptions::default(), &stop)?);

@@ -14,6 +14,11 @@
 //! ```
 #![deny(missing_docs)]
 
+/// The examples of the README run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 pub mod call;
 mod clock;
 mod engine;

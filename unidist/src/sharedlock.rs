@@ -12,7 +12,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::engine::{Engine, Grant, HolderKey, LockAnswer, LockTicket};
@@ -24,23 +23,17 @@ use crate::wait::{Patience, Waited, block_on};
 /// The most permits a semaphore can have.
 pub const PERMITS_MAX: u32 = 1_000;
 
-/// Who holds a lock: a named text, which may come from any thread or process, or a unique owner.
+/// Who holds a lock: a text, the same from whichever thread it comes, or the guard of one acquisition.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Owner(OwnerKind);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum OwnerKind {
-    Unique(u64),
+    Guard(u64),
     Named(Arc<str>),
 }
 
 impl Owner {
-    /// An owner that no other is equal to in this process.
-    pub fn unique() -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        Owner(OwnerKind::Unique(LAST.fetch_add(1, Ordering::Relaxed) + 1))
-    }
-
     /// The owner of this text.
     ///
     /// # Errors
@@ -50,15 +43,16 @@ impl Owner {
         Ok(Owner(OwnerKind::Named(Arc::from(text))))
     }
 
-    pub(crate) fn is_named(&self) -> bool {
-        matches!(self.0, OwnerKind::Named(_))
+    /// The owner of one acquisition and its guard, equal to no other of that lock.
+    pub(crate) fn guard(fence: u64) -> Self {
+        Owner(OwnerKind::Guard(fence))
     }
 
-    /// Different for each owner: a unique one begins with a character that no named one has.
-    pub(crate) fn key(&self) -> Arc<str> {
+    /// The text of a named owner.
+    pub(crate) fn name(&self) -> Option<&Arc<str>> {
         match &self.0 {
-            OwnerKind::Unique(number) => Arc::from(format!("\u{1}{number}")),
-            OwnerKind::Named(text) => text.clone(),
+            OwnerKind::Guard(_) => None,
+            OwnerKind::Named(text) => Some(text),
         }
     }
 }
@@ -66,20 +60,20 @@ impl Owner {
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            OwnerKind::Unique(number) => write!(f, "guard {number}"),
+            OwnerKind::Guard(fence) => write!(f, "guard {fence}"),
             OwnerKind::Named(text) => f.write_str(text),
         }
     }
 }
 
-/// How to acquire a lock. The default waits for ever, without a lease, for the one permit, as a unique owner.
+/// How to acquire a lock. The default waits for ever, without a lease, for the one permit, held by its guard alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcquireOptions {
     /// How long to wait: zero is one try, none for ever.
     pub wait: Option<Duration>,
     /// After how long the lock ends by itself unless renewed; none: never.
     pub lease: Option<Duration>,
-    /// Who will hold it; none: a unique owner for this acquisition.
+    /// Who will hold it; none: its guard alone.
     pub owner: Option<Owner>,
     /// How many owners may hold it at once, 1 to 1,000; all who use the name at one time must say the same number.
     pub permits: u32,
@@ -122,7 +116,8 @@ impl fmt::Display for LockInfo {
 /// A checked request, as engines get it.
 pub(crate) struct LockRequest<'a> {
     pub(crate) name: &'a str,
-    pub(crate) owner: Owner,
+    /// None: the guard.
+    pub(crate) owner: Option<&'a Owner>,
     pub(crate) lease: Option<Duration>,
     pub(crate) permits: u32,
     pub(crate) rank: Option<u32>,
@@ -149,8 +144,7 @@ impl LockGuard {
 
     /// Whether it is held still: its lease has not run out and nobody released it by force.
     pub fn is_held(&self) -> bool {
-        let holders = self.engine.locks().holders(&self.grant.name).unwrap_or_default();
-        holders.iter().any(|holder| holder.fence == self.grant.fence && holder.process == std::process::id())
+        self.engine.locks().has_holder(&self.grant.name, HolderKey::Fence(self.grant.fence))
     }
 
     /// Sets the lease anew, from now; none ends the lease and keeps the lock.
@@ -209,8 +203,7 @@ impl<'a> SharedLock<'a> {
     /// `Busy` when the wait is over, `Stopped`, `Reentrant` when the owner holds it already, `LockOrder`, bad names and
     /// options, `HostLock` when the lock folder can't be used.
     pub fn acquire(self, name: &str, options: &AcquireOptions, stop: &Stop) -> Result<LockGuard, Error> {
-        let owner = options.owner.clone().unwrap_or_else(Owner::unique);
-        Ok(self.guard(self.grant(name, owner, options, stop)?))
+        Ok(self.guard(self.grant(name, options.owner.as_ref(), options, stop)?))
     }
 
     /// `acquire` for tasks: awaits instead of blocking. Dropping the future leaves the line.
@@ -218,8 +211,7 @@ impl<'a> SharedLock<'a> {
     /// # Errors
     /// As `acquire`.
     pub async fn acquire_async(self, name: &str, options: &AcquireOptions, stop: &Stop) -> Result<LockGuard, Error> {
-        let owner = options.owner.clone().unwrap_or_else(Owner::unique);
-        Ok(self.guard(self.grant_async(name, owner, options, stop).await?))
+        Ok(self.guard(self.grant_async(name, options.owner.as_ref(), options, stop).await?))
     }
 
     /// Takes the lock for `owner`, without a guard, and returns its fencing number: it is held until it is released in
@@ -228,7 +220,7 @@ impl<'a> SharedLock<'a> {
     /// # Errors
     /// As `acquire`.
     pub fn acquire_as(self, name: &str, owner: &Owner, options: &AcquireOptions, stop: &Stop) -> Result<u64, Error> {
-        Ok(self.grant(name, owner.clone(), options, stop)?.fence)
+        Ok(self.grant(name, Some(owner), options, stop)?.fence)
     }
 
     /// `acquire_as` for tasks.
@@ -242,7 +234,7 @@ impl<'a> SharedLock<'a> {
         options: &AcquireOptions,
         stop: &Stop,
     ) -> Result<u64, Error> {
-        Ok(self.grant_async(name, owner.clone(), options, stop).await?.fence)
+        Ok(self.grant_async(name, Some(owner), options, stop).await?.fence)
     }
 
     /// Releases a lock that `owner` holds.
@@ -337,7 +329,7 @@ impl<'a> SharedLock<'a> {
         LockGuard { engine: self.engine.clone(), grant }
     }
 
-    fn grant(self, name: &str, owner: Owner, options: &AcquireOptions, stop: &Stop) -> Result<Grant, Error> {
+    fn grant(self, name: &str, owner: Option<&Owner>, options: &AcquireOptions, stop: &Stop) -> Result<Grant, Error> {
         match self.request(name, owner, options)? {
             LockAnswer::Granted(grant) => Ok(grant),
             LockAnswer::Waiting(ticket) => block_on(self.wait(name, ticket, options.wait, stop)),
@@ -347,7 +339,7 @@ impl<'a> SharedLock<'a> {
     async fn grant_async(
         self,
         name: &str,
-        owner: Owner,
+        owner: Option<&Owner>,
         options: &AcquireOptions,
         stop: &Stop,
     ) -> Result<Grant, Error> {
@@ -357,14 +349,14 @@ impl<'a> SharedLock<'a> {
         }
     }
 
-    fn request(self, name: &str, owner: Owner, options: &AcquireOptions) -> Result<LockAnswer, Error> {
+    fn request(self, name: &str, owner: Option<&Owner>, options: &AcquireOptions) -> Result<LockAnswer, Error> {
         name::check("lock", name)?;
         check_lease(name, options.lease)?;
         if options.permits == 0 || options.permits > PERMITS_MAX {
             let reason = format!("permits must be 1 to {PERMITS_MAX}, found {}", options.permits);
             return Err(Error::LockOption { name: name.to_owned(), reason });
         }
-        if options.rank.is_some() && options.owner.is_none() && !owner.is_named() {
+        if options.rank.is_some() && owner.is_none() {
             let reason = "a rank needs an owner, whose other locks it is compared with".to_owned();
             return Err(Error::LockOption { name: name.to_owned(), reason });
         }

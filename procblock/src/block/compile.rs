@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::block::{Block, TagEntry};
 use crate::load::{Document, Entry, Kind, LoadError, Mark, Node, Problem, Problems, load_file, nearest};
+use crate::script::Script;
 use crate::tag::{self, COMING_TAGS, Found, NestedBlock, PlainValue};
 use crate::usage::Usage;
 use crate::value::Value;
@@ -28,8 +29,10 @@ pub struct Compiled {
     pub block: Arc<Block>,
     /// What `__usage` says; defaults where it says nothing.
     pub usage: Usage,
-    /// The folder that relative paths start from.
-    pub folder: PathBuf,
+    /// The folder of the file.
+    pub block_folder: PathBuf,
+    /// The folder of relative outputs and children, where `__usage.cwd` names one.
+    pub folder: Option<PathBuf>,
     /// The file's `data:` mapping.
     pub data: crate::value::Map,
     /// Every file that was read.
@@ -56,10 +59,30 @@ pub struct Compiler {
     pub stays: bool,
     /// Fields of every series file that steps collect, by path: for `check`.
     pub series_paths: Vec<String>,
+    /// Scripts that steps name: for `check`.
+    pub scripts: Vec<ScriptUse>,
     root: Arc<Node>,
     called: HashMap<(PathBuf, String), CalledBlock>,
     waiting: Vec<(CalledBlock, Arc<Node>, String, Mark)>,
     files: Vec<PathBuf>,
+}
+
+/// A script that a step names, where it is known without running anything.
+pub struct ScriptUse {
+    /// The script.
+    pub script: Arc<Script>,
+    /// Where the step names it, or where its text begins.
+    pub node: Node,
+}
+
+/// What is known about a file without running it: for `check`.
+pub struct Survey {
+    /// Errors and warnings, by line.
+    pub problems: Vec<Problem>,
+    /// Every script that its steps name.
+    pub scripts: Vec<ScriptUse>,
+    /// The Python interpreter that the file wants.
+    pub python: Option<String>,
 }
 
 /// Compiles a loaded file.
@@ -67,6 +90,20 @@ pub struct Compiler {
 /// # Errors
 /// Every mistake of the file and of the files it includes or calls.
 pub fn compile(document: Document) -> Result<Compiled, LoadError> {
+    let (mut compiled, compiler) = build(document);
+    compiled.warnings.extend(compiler.problems.finish()?);
+    Ok(compiled)
+}
+
+/// Compiles a loaded file and tells all that there is to say about it.
+pub fn survey(document: Document) -> Survey {
+    let (compiled, compiler) = build(document);
+    let mut problems = compiled.warnings;
+    problems.extend(compiler.problems.into_sorted());
+    Survey { problems, scripts: compiler.scripts, python: compiled.usage.python }
+}
+
+fn build(document: Document) -> (Compiled, Compiler) {
     let root = Arc::new(document.root);
     let mut compiler = Compiler {
         problems: Problems::new(),
@@ -75,6 +112,7 @@ pub fn compile(document: Document) -> Result<Compiled, LoadError> {
         repeats: false,
         stays: false,
         series_paths: Vec::new(),
+        scripts: Vec::new(),
         root: Arc::clone(&root),
         called: HashMap::new(),
         waiting: Vec::new(),
@@ -84,19 +122,19 @@ pub fn compile(document: Document) -> Result<Compiled, LoadError> {
     let data = root.get("data").map(|entry| entry.value.to_value());
     let block = compiler.block(&root);
     compiler.finish_called();
-    let folder = usage.cwd.as_ref().map_or(root.mark.source.folder.clone(), |cwd| root.mark.source.resolve(cwd));
-    let mut warnings = document.warnings;
-    warnings.extend(compiler.problems.finish()?);
-    Ok(Compiled {
+    let folder = usage.cwd.as_ref().map(|cwd| root.mark.source.resolve(cwd));
+    let compiled = Compiled {
         block: Arc::new(block),
         usage,
+        block_folder: root.mark.source.folder.clone(),
         folder,
         data: data.and_then(|value| value.as_object().cloned()).unwrap_or_default(),
-        files: compiler.files,
+        files: std::mem::take(&mut compiler.files),
         repeats: compiler.repeats,
         stays: compiler.stays,
-        warnings,
-    })
+        warnings: document.warnings,
+    };
+    (compiled, compiler)
 }
 
 /// Compiles the mapping behind `if`, `elif` and `else`.
@@ -118,9 +156,23 @@ impl Compiler {
         }
         let mut tags: Vec<TagEntry> =
             node.entries().unwrap_or_default().iter().filter_map(|entry| self.tag(entry, node)).collect();
+        self.refuse_both_spellings(node);
         tags.sort_by_key(|tag| tag.priority);
         self.script_prefix = outside;
         Block { tags, return_tag: self.return_tag(node), source: Arc::new(node.to_value()) }
+    }
+
+    /// `run simultaneous` and `run_simultaneous` are one key.
+    fn refuse_both_spellings(&mut self, node: &Node) {
+        let entries = node.entries().unwrap_or_default();
+        for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.key.contains('_')) {
+            let spaced = entry.key.replace('_', " ");
+            let twin = entries.iter().enumerate().find(|(other, twin)| *other != index && twin.key == spaced);
+            if let (Some((_, twin)), Some(_)) = (twin, tag::find(&entry.key)) {
+                let what = format!("\"{spaced}\" is given twice, also at line {}", twin.mark.line);
+                self.problems.error(&entry.mark, what, "keep one of the two spellings");
+            }
+        }
     }
 
     fn return_tag(&mut self, node: &Node) -> Option<(String, Mark)> {
@@ -183,6 +235,11 @@ impl Compiler {
         if let Some(coming) = COMING_TAGS.iter().find(|tag| **tag == spaced) {
             let what = format!("the tag \"{coming}\" is not available in this version");
             self.problems.error(&entry.mark, what, "remove it, or put a value of your own under data:");
+            return None;
+        }
+        if key == "else" || key.starts_with("elif ") {
+            let what = format!("{key} stands outside an if");
+            self.problems.error(&entry.mark, what, "put it inside the mapping of the if that it belongs to");
             return None;
         }
         let patterns: Vec<String> = tag::ALL.iter().map(|tag| tag.spec().pattern.text()).collect();

@@ -66,11 +66,9 @@ impl Block {
 
     /// Runs the tags into the surrounding run's own data and results, as a branch of `if` does.
     pub(crate) async fn process_within(&self, run: &mut Run) -> TagResult {
-        let outside = std::mem::take(&mut run.results);
         let visible = Arc::clone(&run.outer);
-        let mut outer = Map::clone(&visible);
-        outer.extend(outside.iter().map(|(key, value)| (key.clone(), value.clone())));
-        run.outer = Arc::new(outer);
+        run.outer = run.outer_with_results();
+        let outside = std::mem::take(&mut run.results);
         let error = self.run_tags(run).await;
         run.outer = visible;
         let merged = std::mem::replace(&mut run.results, outside);
@@ -86,9 +84,11 @@ impl Block {
             if !progress.runs(tag.action.when()) {
                 continue;
             }
-            run.error = progress.error.as_deref().map(RunError::to_value).or(run.error.take());
             match tag.action.apply(run).await {
-                Ok(TagOutcome::Leave) if tag.action.when() == When::AfterFailure => progress.error = None,
+                Ok(TagOutcome::Leave) if tag.action.when() == When::AfterFailure => {
+                    run.failure = None;
+                    progress.error = None;
+                }
                 Ok(TagOutcome::Leave) => progress.has_left = true,
                 Ok(outcome) => save(run, &tag.key, outcome),
                 Err(failure) => {
@@ -96,7 +96,10 @@ impl Block {
                     let error = placed(*failure.error, &tag.mark);
                     match &progress.error {
                         Some(_) => log::error!("{error}"),
-                        None => progress.error = Some(Box::new(error)),
+                        None => {
+                            run.failure = Some(Arc::new(error.clone()));
+                            progress.error = Some(Box::new(error));
+                        }
                     }
                 }
             }

@@ -1,15 +1,16 @@
 //! One block being run: its data, its results so far, its locks.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use unidist::Stop;
 
 use crate::error::{RunError, RunErrorKind};
 use crate::expr::Scope;
-use crate::host::Caller;
 use crate::instance::Instance;
-use crate::load::Mark;
+use crate::load::{Mark, Source};
 use crate::tag::Handler;
 use crate::value::{Map, Value};
 
@@ -26,6 +27,9 @@ pub struct Input {
     /// Names that expressions see behind pipe data and results: `data`, `args`, `node`, `block`.
     pub globals: Map,
 }
+
+/// How long `on error` and `always` lists may go on after a stop: the time that an ending instance waits.
+const HANDLER_AFTER_STOP_MAX: Duration = Duration::from_secs(10);
 
 static ENVIRONMENT: LazyLock<Value> = LazyLock::new(|| {
     let pairs = std::env::vars_os()
@@ -47,8 +51,10 @@ pub struct Run {
     pub outer: Arc<Map>,
     /// The error that `on error` lists see.
     pub error: Option<Value>,
-    /// The base of relative paths and the folder of children.
-    pub folder: PathBuf,
+    /// What failed earlier in the block.
+    pub failure: Option<Arc<RunError>>,
+    /// The base of relative outputs and the folder of children; `None`: the folder of the file that names them.
+    pub folder: Option<PathBuf>,
     /// Unique in the instance: who holds the locks taken here.
     pub owner: Arc<str>,
     /// Ends the waits of this run.
@@ -57,12 +63,14 @@ pub struct Run {
     pub block: Arc<Value>,
     /// Locks held for the rest of the block, by name.
     pub guards: Vec<(String, unidist::LockGuard)>,
+    /// Keys of pipe data that run-threads gave.
+    fetched: HashSet<String>,
     depth: u32,
 }
 
 impl Run {
     /// A new run from outside: pipe data starts as a copy of the input data.
-    pub fn new(instance: Arc<Instance>, input: Arc<Input>, folder: PathBuf) -> Self {
+    pub fn new(instance: Arc<Instance>, input: Arc<Input>, folder: Option<PathBuf>) -> Self {
         let owner = instance.next_owner();
         let stop = instance.stop.clone();
         let pipe_data = input.input_data.clone();
@@ -73,13 +81,44 @@ impl Run {
             results: Map::new(),
             outer: Arc::default(),
             error: None,
+            failure: None,
             folder,
             owner,
             stop,
             block: Arc::default(),
             guards: Vec::new(),
+            fetched: HashSet::new(),
             depth: 0,
         }
+    }
+
+    /// What the enclosing blocks and this one left so far.
+    pub(super) fn outer_with_results(&self) -> Arc<Map> {
+        if self.results.is_empty() {
+            return Arc::clone(&self.outer);
+        }
+        let mut outer = Map::clone(&self.outer);
+        outer.extend(self.results.iter().map(|(key, value)| (key.clone(), value.clone())));
+        Arc::new(outer)
+    }
+
+    /// Merges what a run-thread gave into pipe data.
+    pub fn merge_fetched(&mut self, result: Map) {
+        self.fetched.extend(result.keys().cloned());
+        self.pipe_data.extend(result);
+    }
+
+    /// The run that a run-thread starts each of its runs from: pipe data without what other run-threads gave, which
+    /// would be out of date from the first run on.
+    ///
+    /// # Errors
+    /// As [`Run::nested`].
+    pub fn seed(&self) -> Result<Run, RunError> {
+        // The list's own keys stand first as a rule: with the count known, a long list of run-threads is not gone through
+        // for each of them.
+        let count = self.pipe_data.len().saturating_sub(self.fetched.len());
+        let own = self.pipe_data.iter().filter(|(key, _)| !self.fetched.contains(*key)).take(count);
+        self.nested_with(own.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 
     /// A run for a block inside this one, or beside it in another run-thread: it starts from copies.
@@ -87,37 +126,37 @@ impl Run {
     /// # Errors
     /// Blocks are nested too deeply, as when a block calls itself for ever.
     pub fn nested(&self) -> Result<Run, RunError> {
+        self.nested_with(self.pipe_data.clone())
+    }
+
+    fn nested_with(&self, pipe_data: Map) -> Result<Run, RunError> {
         if self.depth >= DEPTH_MAX {
             return Err(RunError::failed(format!(
                 "blocks run inside blocks more than {DEPTH_MAX} deep; does one call itself?"
             )));
         }
-        let mut outer = Map::clone(&self.outer);
-        outer.extend(self.results.iter().map(|(key, value)| (key.clone(), value.clone())));
+        let outer = self.outer_with_results();
         Ok(Run {
             instance: Arc::clone(&self.instance),
             input: Arc::clone(&self.input),
-            pipe_data: self.pipe_data.clone(),
+            pipe_data,
             results: Map::new(),
-            outer: Arc::new(outer),
+            outer,
             error: self.error.clone(),
+            failure: None,
             folder: self.folder.clone(),
             owner: self.instance.next_owner(),
             stop: self.stop.clone(),
             block: Arc::clone(&self.block),
             guards: Vec::new(),
+            fetched: HashSet::new(),
             depth: self.depth + 1,
         })
     }
 
-    /// `path` against the run's folder.
-    pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
-        self.folder.join(path)
-    }
-
-    /// Who calls, for functions of the host.
-    pub fn caller(&self, script: &str) -> Caller {
-        Caller { owner: self.owner.to_string(), folder: self.folder.clone(), script: script.to_string() }
+    /// The base of relative outputs that a file names, and the folder of the children that it starts.
+    pub fn folder_of<'a>(&'a self, source: &'a Source) -> &'a Path {
+        self.folder.as_deref().unwrap_or(&source.folder)
     }
 
     /// Releases every lock that this run took and still holds.
@@ -140,13 +179,32 @@ impl Run {
         Ok(())
     }
 
-    /// Runs an `on error` or `always` list with `error` in scope; its failures are logged and returned.
+    /// Runs an `on error` or `always` list with `error` in scope; pipe data stays as it was.
+    ///
+    /// The list runs although the instance is stopping, for at most 10 s after the stop.
     ///
     /// # Errors
     /// A step of the list failed.
     pub async fn handle(&mut self, handler: &Handler, error: Option<&RunError>) -> Result<(), RunError> {
-        self.error = error.map(RunError::to_value);
-        handler.run_list().run(self).await.map_err(|failure| *failure.error)
+        let pipe_data = self.pipe_data.clone();
+        let outer_stop = std::mem::take(&mut self.stop);
+        let outer_error = std::mem::replace(&mut self.error, error.map(RunError::to_value));
+        let own_stop = self.stop.clone();
+        let stopping = outer_stop.clone();
+        let limit = async move {
+            stopping.requested().await;
+            tokio::time::sleep(HANDLER_AFTER_STOP_MAX).await;
+            own_stop.request();
+            std::future::pending::<()>().await;
+        };
+        let ran = tokio::select! {
+            ran = handler.run_list().run(self) => ran,
+            () = limit => Ok(()),
+        };
+        self.error = outer_error;
+        self.stop = outer_stop;
+        self.pipe_data = pipe_data;
+        ran.map_err(|failure| *failure.error)
     }
 }
 

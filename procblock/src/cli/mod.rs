@@ -1,8 +1,13 @@
 //! The command line: arguments and exit codes.
 
 mod check;
+mod check_scripts;
+mod control;
+mod docs;
+mod new;
 mod own_words;
 mod run;
+mod schema;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -40,6 +45,14 @@ enum Command {
     Run(run::RunArgs),
     /// Check block files without running them.
     Check(check::CheckArgs),
+    /// Print the JSON Schema of block files, for editors.
+    Schema(schema::SchemaArgs),
+    /// Show the reference: a page, or what it says about a word.
+    Docs(docs::DocsArgs),
+    /// Write a first file that runs: a block, a monitor or a backup.
+    New(new::NewArgs),
+    #[command(flatten)]
+    Control(control::ControlCommand),
 }
 
 /// Runs the command line and says how it ended.
@@ -58,12 +71,21 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => match cli.command {
             Command::Run(arguments) => run::run(arguments),
             Command::Check(arguments) => check::run(&arguments),
+            Command::Schema(arguments) => schema::run(&arguments),
+            Command::Docs(arguments) => docs::run(&arguments),
+            Command::New(arguments) => new::run(&arguments),
+            Command::Control(command) => command.run(),
         },
         Err(error) => {
             let _ = error.print();
             ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { EXIT_DONE })
         }
     }
+}
+
+/// procblock's own command line, as declared.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
 }
 
 /// Whether the first word that is no option is no command: then it is a file.
@@ -73,7 +95,7 @@ fn is_run_without_word(words: &[OsString]) -> bool {
     if is_own(&first) {
         return false;
     }
-    let commands = <Cli as clap::CommandFactory>::command();
+    let commands = command();
     let is_command = first.to_str().is_some_and(|word| word == "help" || commands.find_subcommand(word).is_some());
     !is_command
 }

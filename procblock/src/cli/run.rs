@@ -170,9 +170,9 @@ impl RunArgs {
 fn report(processed: &Processed, output: OutputFormat) {
     let mut result = processed.result.clone();
     if let Some(error) = &processed.error {
-        eprintln!("error: {error}");
+        eprintln!("error: {}", logging::hidden(&error.to_string()));
         if let Some(shown) = error.output.as_ref().filter(|text| !text.is_empty()) {
-            eprintln!("{shown}");
+            eprintln!("{}", logging::hidden(shown));
         }
         if let Value::Object(map) = &mut result {
             map.insert("error".into(), error.to_value());
@@ -180,9 +180,9 @@ fn report(processed: &Processed, output: OutputFormat) {
     }
     match output {
         OutputFormat::None => {}
-        OutputFormat::Json => print(&format!("{result:#}\n")),
-        OutputFormat::Yaml => print(&crate::yaml::to_yaml(&result)),
-        OutputFormat::Text => print(&to_text(&result)),
+        OutputFormat::Json => print(&logging::hidden(&format!("{result:#}\n"))),
+        OutputFormat::Yaml => print(&logging::hidden(&crate::yaml::to_yaml(&result))),
+        OutputFormat::Text => print(&logging::hidden(&to_text(&result))),
     }
 }
 
@@ -203,7 +203,7 @@ fn flatten(map: &Map, prefix: &str, lines: &mut String) {
 }
 
 /// Writes to standard output; a closed pipe is no reason to fail.
-fn print(text: &str) {
+pub(super) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -162,7 +162,10 @@ fn every_mistake_of_a_value_is_told_with_its_place() {
     let template = ValueTemplate::compile(&text_node(&source, 7, 4, "x ${gone}"), &mut Problems::new());
     let error = template.render(&Map::new()).unwrap_err();
     assert_eq!(error.place.as_deref(), Some("a.yaml:7:9"));
-    assert_eq!(error.message, "\"gone\" is not defined; ${name:-text} gives a default");
+    assert_eq!(
+        error.message,
+        "\"gone\" is not defined; let a step return it, set it under data:, or write ${name:-text} for a default"
+    );
 }
 
 /// Pieces that the language is made of, so that arbitrary texts get somewhere.

@@ -173,8 +173,8 @@ impl std::fmt::Display for Status {
         match self {
             Status::Exited(code) => write!(f, "exited with {code}"),
             Status::Signaled(signal) => match nix::sys::signal::Signal::try_from(*signal) {
-                Ok(name) => write!(f, "killed by signal {signal} ({})", name.as_str()),
-                Err(_) => write!(f, "killed by signal {signal}"),
+                Ok(name) => write!(f, "was killed by signal {signal} ({})", name.as_str()),
+                Err(_) => write!(f, "was killed by signal {signal}"),
             },
         }
     }

@@ -66,7 +66,7 @@ impl WorkerProcess for WorkerLife {
     fn ended(&mut self) -> BoxFuture<'_, String> {
         Box::pin(async move {
             match self.wait().await {
-                Ok(finished) => format!("it {}", finished.status),
+                Ok(finished) => finished.status.to_string(),
                 Err(error) => error.to_string(),
             }
         })

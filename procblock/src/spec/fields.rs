@@ -119,8 +119,20 @@ pub fn check_kind(node: &Node, kind: &FieldKind, name: &str, problems: &mut Prob
         Kind::Scalar(value, _) => format!("the {} {value}", node.kind_name()),
         _ => format!("a {}", node.kind_name()),
     };
-    problems.error(&node.mark, format!("{name} is {shown}"), format!("expected {}", kind.expected()));
+    let near = node.as_text().and_then(|word| nearest(word, choices(kind)));
+    let remedy =
+        near.map_or_else(|| format!("expected {}", kind.expected()), |word| format!("did you mean \"{word}\"?"));
+    problems.error(&node.mark, format!("{name} is {shown}"), remedy);
     false
+}
+
+/// The words that a value may be.
+fn choices(kind: &FieldKind) -> Vec<&'static str> {
+    match kind {
+        FieldKind::Choice(words) => words.to_vec(),
+        FieldKind::OneOf(kinds) => kinds.iter().flat_map(choices).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn check_inside(node: &Node, kind: &FieldKind, name: &str, problems: &mut Problems) -> bool {

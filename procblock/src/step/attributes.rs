@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::block::Compiler;
 use crate::expr::{Expr, ValueTemplate};
-use crate::load::{Entry, Node, Problems, nearest};
+use crate::load::{Entry, Node, Problems};
 use crate::spec::{FieldKind, FieldSpec, Fields, Setting, Size};
 use crate::step::COLLECT_FIELDS;
 use crate::step::repeat::Repeat;
 use crate::step::retry::{self, Retry};
-use crate::tag::Handler;
+use crate::tag::{HANDLER_FIELDS, Handler};
 
 const LIMIT_FIELDS: &[FieldSpec] = &[
     FieldSpec::new("memory", FieldKind::Size, "Address space of a child (RLIMIT_AS), memory of a Lua state."),
@@ -28,7 +28,7 @@ pub const ATTRIBUTES: &[FieldSpec] = &[
     FieldSpec::new("if", FieldKind::Expression, "It runs only when this holds."),
     FieldSpec::new("timeout", FieldKind::Duration, "How long one attempt may take; then it is ended and has failed. Of a repeated step the default is the larger of its interval and 60 s, else none."),
     FieldSpec::new("retry", FieldKind::OneOf(&[FieldKind::Integer, FieldKind::Mapping(retry::FIELDS)]), "Try again after a failure."),
-    FieldSpec::new("on error", FieldKind::OneOf(&[FieldKind::Choice(&["stop", "continue"]), FieldKind::Steps, FieldKind::Any]), "What a failure does: end the list, go on, or run these steps first; a list that ends with `then: continue` goes on.").default("stop"),
+    FieldSpec::new("on error", FieldKind::OneOf(&[FieldKind::Choice(&["stop", "continue"]), FieldKind::Steps, FieldKind::Mapping(HANDLER_FIELDS)]), "What a failure does: end the list, go on, or run these steps first; a list that ends with `then: continue` goes on.").default("stop"),
     FieldSpec::new("loop", FieldKind::Any, "A list, a mapping or a count: the step runs once for each, with `item` and `index` in pipe data."),
     FieldSpec::new("until", FieldKind::Expression, "The step is repeated until this holds: after each round of a loop, else as `retry` says."),
     FieldSpec::new("env", FieldKind::MapOf(&FieldKind::Any), "Environment variables of its child, and `env` of its script."),
@@ -162,15 +162,7 @@ fn on_error(node: &Node, compiler: &mut Compiler) -> OnError {
     match node.as_text() {
         Some("continue") => return OnError::Continue,
         Some("stop") => return OnError::Stop,
-        Some(word) => {
-            let remedy = match nearest(word, ["stop", "continue"]) {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => "expected stop, continue or a list of steps".into(),
-            };
-            compiler.problems.error(&node.mark, format!("on error is \"{word}\""), remedy);
-            return OnError::Stop;
-        }
-        None => {}
+        _ => {}
     }
     Handler::compile(node, "on error", compiler).map_or(OnError::Stop, OnError::Handle)
 }

@@ -1,6 +1,5 @@
 //! `call`: runs another block, of this file or of another.
 
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use crate::block::{Block, Compiler};
@@ -50,7 +49,7 @@ impl Step for Call {
         let node = &entry.value;
         if let Some(name) = node.as_text() {
             let block = compiler.called(None, Some(name), &node.mark)?;
-            return Some(Box::new(CallAction { block, data: None, folder: None }));
+            return Some(Box::new(CallAction { block, data: None }));
         }
         let fields = Fields::read(node, FIELDS, "call", &mut compiler.problems);
         if fields.is_empty() {
@@ -58,29 +57,21 @@ impl Step for Call {
             return None;
         }
         let name = fields.literal::<String>("block", &mut compiler.problems);
-        let folder = fields.node("file").and_then(|file| {
-            let path = file.mark.source.resolve(file.as_text()?);
-            path.parent().map(std::path::Path::to_path_buf)
-        });
         let block = compiler.called(fields.node("file"), name.as_deref(), &node.mark)?;
         let data = |problems: &mut Problems| fields.node("data").map(|node| ValueTemplate::compile(node, problems));
-        Some(Box::new(CallAction { block, data: data(&mut compiler.problems), folder }))
+        Some(Box::new(CallAction { block, data: data(&mut compiler.problems) }))
     }
 }
 
 struct CallAction {
     block: Arc<OnceLock<Arc<Block>>>,
     data: Option<ValueTemplate>,
-    folder: Option<PathBuf>,
 }
 
 impl StepAction for CallAction {
     fn run<'a>(&'a self, step: &'a mut StepRun<'_>) -> BoxFuture<'a, StepResult> {
         Box::pin(async move {
             let mut inner = step.run.nested()?;
-            if let Some(folder) = &self.folder {
-                inner.folder.clone_from(folder);
-            }
             if let Some(data) = &self.data
                 && let Value::Object(data) = data.render(&*step.run)?
             {

@@ -41,11 +41,11 @@ struct CdAction {
 impl StepAction for CdAction {
     fn run<'a>(&'a self, step: &'a mut StepRun<'_>) -> BoxFuture<'a, StepResult> {
         Box::pin(async move {
-            let folder = step.run.resolve(self.folder.get(&*step.run)?);
+            let folder = step.folder().join(self.folder.get(&*step.run)?);
             if !folder.is_dir() {
                 return Err(RunError::failed(format!("the folder {} does not exist", folder.display())).into());
             }
-            step.run.folder = folder;
+            step.run.folder = Some(folder);
             Ok(Map::new())
         })
     }

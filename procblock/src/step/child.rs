@@ -23,7 +23,7 @@ pub(super) async fn run_child(
     let filled = limits(step)?;
     let output = match &step.attributes.output {
         OutputAs::None => Output::Discard,
-        OutputAs::File(path) => Output::File(step.run.resolve(path.get(&*step.run)?)),
+        OutputAs::File(path) => Output::File(step.folder().join(path.get(&*step.run)?)),
         OutputAs::Text | OutputAs::Lines | OutputAs::Json => Output::Capture { max: CAPTURE_MAX },
     };
     let program = arguments.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();

@@ -12,7 +12,7 @@ use unidist::timeseries::{
 use crate::block::{Compiler, Run};
 use crate::error::RunError;
 use crate::expr::Scope;
-use crate::load::{Node, Problems};
+use crate::load::{Node, Problems, Source};
 use crate::series::Series;
 use crate::spec::{FieldKind, FieldSpec, Fields, FromValue, Setting, check_kind};
 use crate::value::{Map, Value, kind_name};
@@ -106,6 +106,7 @@ pub struct Collect {
     fields: Vec<SeriesField>,
     archives: Vec<Archive>,
     graphs: Vec<Graph>,
+    source: Arc<Source>,
     open: Mutex<HashMap<String, Arc<Open>>>,
 }
 
@@ -154,6 +155,7 @@ impl Collect {
             fields: names,
             archives,
             graphs,
+            source: Arc::clone(&node.mark.source),
             open: Mutex::default(),
         };
         collect.check(node, &mut compiler.problems);
@@ -240,8 +242,9 @@ impl Collect {
     fn fill_in(&self, run: &Run, key: &str) -> Result<Open, RunError> {
         let for_path = Names { key: safe_key(key).into(), node: safe_key(&run.instance.node).into(), run };
         let for_text = Names { key: key.into(), node: run.instance.node.clone().into(), run };
+        let folder = run.folder_of(&self.source);
         let spec = SeriesSpec {
-            path: run.resolve(self.path.get(&for_path)?),
+            path: folder.join(self.path.get(&for_path)?),
             interval: self.interval,
             fields: self.fields.clone(),
             archives: self.archives.clone(),
@@ -250,7 +253,7 @@ impl Collect {
         for graph in &self.graphs {
             let title = graph.title.as_ref().map(|title| title.get(&for_text)).transpose()?;
             graphs.push(Arc::new(GraphSpec {
-                path: run.resolve(graph.path.get(&for_path)?),
+                path: folder.join(graph.path.get(&for_path)?),
                 title: title.unwrap_or_default(),
                 ..graph.spec.clone()
             }));
@@ -259,12 +262,16 @@ impl Collect {
         Ok(Open { series, graphs })
     }
 
-    /// Where it stores: for the line that a run prints at its start.
-    pub fn paths(&self) -> (Vec<String>, Vec<String>) {
+    /// The files it has stored to so far, each with its graphs.
+    pub fn paths(&self) -> Vec<(String, Vec<String>)> {
+        let show = |path: &std::path::Path| path.display().to_string();
         let open = self.open.lock();
-        let series = open.values().map(|open| open.series.spec().path.display().to_string());
-        let graphs = open.values().flat_map(|open| open.graphs.iter().map(|graph| graph.path.display().to_string()));
-        (series.collect(), graphs.collect())
+        let row = |open: &Arc<Open>| {
+            (show(&open.series.spec().path), open.graphs.iter().map(|graph| show(&graph.path)).collect())
+        };
+        let mut paths: Vec<(String, Vec<String>)> = open.values().map(row).collect();
+        paths.sort();
+        paths
     }
 }
 
@@ -274,8 +281,8 @@ impl Graph {
             return None;
         }
         let fields = Fields::read(node, GRAPH_FIELDS, "graph", problems);
-        let mut spec = GraphSpec::default();
-        spec.fields = fields.literal("fields", problems).unwrap_or_default();
+        let shown = fields.literal("fields", problems).unwrap_or_default();
+        let mut spec = GraphSpec { fields: shown, ..GraphSpec::default() };
         for name in &spec.fields {
             if !names.iter().any(|field| field.name == *name) {
                 let near = crate::load::nearest(name, names.iter().map(|field| field.name.as_str()));

@@ -74,17 +74,35 @@ impl CompiledStep {
     async fn fetch(self: &Arc<Self>, run: &mut Run) -> Result<(), RunError> {
         let instance = Arc::clone(&run.instance);
         let fetched = instance.threads.fetch(self, run).await?;
-        run.pipe_data.extend(fetched);
+        run.merge_fetched(fetched);
         Ok(())
     }
 
     /// One run of a repeated step: starts from `run`'s pipe data, gives only what the step returned.
+    ///
+    /// # Errors
+    /// The step failed, after as many attempts as it may have.
     pub async fn run_repeated(self: &Arc<Self>, run: &mut Run) -> Result<Map, RunError> {
         let timeout = match &self.attributes.timeout {
             Some(_) => self.timeout(run)?,
             None => self.attributes.repeat.as_ref().map(|repeat| repeat.every.max(Duration::from_secs(60))),
         };
-        self.attempts(run, timeout).await.map_err(|failure| self.placed(*failure.error))
+        let ran = if self.attributes.loop_over.is_some() {
+            let before = run.pipe_data.clone();
+            self.run_rounds(run, timeout).await.map(|()| changed(&before, &run.pipe_data))
+        } else {
+            self.attempts(run, timeout).await
+        };
+        match ran {
+            Ok(result) => Ok(result),
+            Err(failure) => {
+                let error = self.placed(*failure.error);
+                if let OnError::Handle(handler) = &self.attributes.on_error {
+                    Box::pin(run.handle(handler, Some(&error))).await?;
+                }
+                Err(error)
+            }
+        }
     }
 
     fn timeout(&self, run: &Run) -> Result<Option<Duration>, RunError> {
@@ -135,23 +153,18 @@ impl CompiledStep {
         let Some(retry) = retry else { return self.attempt(run, timeout).await };
         let attempts = retry.attempts(run)?;
         for attempt in 1..=attempts {
-            let mut failure = match self.attempt(run, timeout).await {
-                Ok(result) => match self.holds(until, run, &result)? {
-                    true => return Ok(result),
-                    false => StepFailure { error: Box::new(RunError::failed("until does not hold")), result },
-                },
-                Err(failure) => failure,
+            let (mut failure, level) = match self.attempt(run, timeout).await {
+                Ok(result) if self.holds(until, run, &result)? => return Ok(result),
+                Ok(result) => (until_does_not_hold(result), log::Level::Info),
+                Err(failure) => (failure, log::Level::Warn),
             };
             failure.error.attempts = attempt;
             if attempt == attempts || failure.error.kind == RunErrorKind::Stopped {
                 return Err(failure);
             }
             let delay = retry.delay(attempt, run)?;
-            log::warn!(
-                "{}: {}; attempt {attempt} of {attempts}, next in {delay:.1?}",
-                self.label,
-                failure.error.message
-            );
+            let text = &failure.error.message;
+            log::log!(level, "{}: {text}; attempt {attempt} of {attempts}, next in {delay:.1?}", self.label);
             wait(run, delay).await?;
         }
         Err(RunError::failed("not tried at all").into())
@@ -166,7 +179,14 @@ impl CompiledStep {
     async fn attempt(&self, run: &mut Run, timeout: Option<Duration>) -> Result<Map, StepFailure> {
         run.check_stop()?;
         let stop = run.stop.clone();
-        let mut step = StepRun { run, attributes: &self.attributes, item: &self.item, name: &self.label, timeout };
+        let mut step = StepRun {
+            run,
+            attributes: &self.attributes,
+            item: &self.item,
+            name: &self.label,
+            source: &self.mark.source,
+            timeout,
+        };
         match timeout.filter(|_| !self.action.keeps_time()) {
             None => self.action.run(&mut step).await,
             Some(limit) => {
@@ -205,10 +225,7 @@ impl CompiledStep {
                 Ok(())
             }
             OnError::Handle(handler) => {
-                let outside = run.error.take();
-                let handled = Box::pin(run.handle(handler, Some(&error))).await;
-                run.error = outside;
-                handled?;
+                Box::pin(run.handle(handler, Some(&error))).await?;
                 if handler.continues() { Ok(()) } else { Err(error) }
             }
         }
@@ -300,6 +317,12 @@ fn restore(map: &mut Map, key: &str, value: Option<Value>) {
     };
 }
 
+/// What differs in `after`.
+fn changed(before: &Map, after: &Map) -> Map {
+    let is_new = |(key, value): &(&String, &Value)| before.get(*key) != Some(*value);
+    after.iter().filter(is_new).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
 /// Adds to what earlier steps gathered: lists and texts grow, anything else is replaced.
 fn gather(slot: &mut Value, value: Value) {
     match (slot, value) {
@@ -317,6 +340,11 @@ fn gather(slot: &mut Value, value: Value) {
 }
 
 const CUT_MARK: &str = "\n[gathered output cut at 8 MiB]\n";
+
+/// A round of waiting for something: not a failure until the last one.
+fn until_does_not_hold(result: Map) -> StepFailure {
+    StepFailure { error: Box::new(RunError::failed("until does not hold")), result }
+}
 
 /// Waits between attempts; a stop ends the wait.
 async fn wait(run: &Run, delay: Duration) -> Result<(), RunError> {

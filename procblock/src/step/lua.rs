@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::block::Compiler;
+use crate::block::{Compiler, ScriptUse};
 use crate::host::BoxFuture;
 use crate::load::Entry;
 use crate::script;
@@ -33,12 +33,14 @@ impl Step for Lua {
         }
     }
 
-    fn compile(&self, entry: &Entry, _: &Attributes, _: &mut Compiler) -> Option<Box<dyn StepAction>> {
-        Some(Box::new(TextScript(Arc::new(script::Script::Lua {
+    fn compile(&self, entry: &Entry, _: &Attributes, compiler: &mut Compiler) -> Option<Box<dyn StepAction>> {
+        let script = Arc::new(script::Script::Lua {
             name: source_name(&entry.value),
             text: Arc::from(entry.value.as_text()?),
             first_line: first_line(&entry.value),
-        }))))
+        });
+        compiler.scripts.push(ScriptUse { script: Arc::clone(&script), node: entry.value.clone() });
+        Some(Box::new(TextScript(script)))
     }
 }
 

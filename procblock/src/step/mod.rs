@@ -32,12 +32,13 @@ pub use compiled::CompiledStep;
 pub use list::StepList;
 pub use repeat::Repeat;
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::block::{Compiler, Run};
 use crate::error::RunError;
-use crate::host::BoxFuture;
-use crate::load::Entry;
+use crate::host::{BoxFuture, Caller};
+use crate::load::{Entry, Source};
 use crate::value::{Map, Value};
 use spec::StepSpec;
 
@@ -60,8 +61,23 @@ pub struct StepRun<'r> {
     pub item: &'r Value,
     /// The step's name, else its kind: for messages and log lines.
     pub name: &'r str,
+    /// The file that the step stands in.
+    pub source: &'r Source,
     /// How long this attempt may take; `None` is without limit.
     pub timeout: Option<Duration>,
+}
+
+impl StepRun<'_> {
+    /// The base of the step's relative outputs, and the folder of its children.
+    pub fn folder(&self) -> &Path {
+        self.run.folder_of(self.source)
+    }
+
+    /// Who calls, for functions of the host.
+    pub fn caller(&self) -> Caller {
+        let owner = self.run.owner.to_string();
+        Caller { owner, folder: self.folder().to_path_buf(), script: self.name.to_string() }
+    }
 }
 
 /// A failure of a step with what it has to leave in pipe data all the same.

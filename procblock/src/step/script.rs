@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::block::Compiler;
+use crate::block::{Compiler, ScriptUse};
 use crate::error::RunError;
 use crate::host::BoxFuture;
 use crate::load::Entry;
@@ -42,6 +42,9 @@ impl Step for Script {
             }
             Setting::Templated(..) => None,
         };
+        if let Some(script) = &fixed {
+            compiler.scripts.push(ScriptUse { script: Arc::clone(script), node: entry.value.clone() });
+        }
         Some(Box::new(ScriptAction { path, prefix, folder: entry.value.mark.source.folder.clone(), fixed }))
     }
 }

@@ -28,7 +28,7 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
     let limits = limits(step)?;
     let folder = child_folder(step)?;
     let run = &*step.run;
-    let caller = run.caller(step.name);
+    let caller = step.caller();
     let call = Call {
         pipe_data: &run.pipe_data,
         block: step.item,
@@ -44,15 +44,25 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
         limits,
         stop: &run.stop,
     };
-    match run.instance.scripts.call(script, call).await? {
+    match run.instance.scripts.call(script, call).await.map_err(place_of_step)? {
         Value::Object(map) => Ok(map),
         other => Err(RunError::failed(format!("the script returned a {}, not a mapping", kind_name(&other))).into()),
     }
 }
 
+/// A failure that is known to be in a script's file but on none of its lines gets the place of the step, and names the
+/// file itself.
+fn place_of_step(mut error: RunError) -> RunError {
+    let has_line = |place: &str| place.rsplit(':').next().is_some_and(|last| last.parse::<u32>().is_ok());
+    if let Some(file) = error.place.take_if(|place| !has_line(place)) {
+        error.message = format!("{file}: {}", error.message);
+    }
+    error
+}
+
 /// Calls a function of the host as this step's block.
 pub(super) async fn call_host(step: &StepRun<'_>, name: &str, arguments: Vec<Value>) -> Result<Value, RunError> {
-    let caller = step.run.caller(step.name);
+    let caller = step.caller();
     let host = &step.run.instance.host;
     host.call(&caller, name, arguments).await.map_err(|error| {
         let kind = match error.code.as_str() {
@@ -76,8 +86,8 @@ pub(super) fn environment(step: &StepRun<'_>) -> Result<Map, RunError> {
 /// The folder of the step's child.
 pub(super) fn child_folder(step: &StepRun<'_>) -> Result<PathBuf, RunError> {
     match &step.attributes.cwd {
-        Some(cwd) => Ok(step.run.resolve(cwd.get(&*step.run)?)),
-        None => Ok(step.run.folder.clone()),
+        Some(cwd) => Ok(step.folder().join(cwd.get(&*step.run)?)),
+        None => Ok(step.folder().to_path_buf()),
     }
 }
 

@@ -21,6 +21,7 @@ mod special;
 mod template;
 
 pub(crate) use if_::expression_error;
+pub(crate) use on_error::HANDLER_FIELDS;
 pub use on_error::Handler;
 pub(crate) use plain::{NestedBlock, PlainValue};
 pub(crate) use special::COMING_TAGS;

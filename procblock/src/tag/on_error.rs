@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::block::{Compiler, Run, TagOutcome, TagResult};
-use crate::error::RunError;
 use crate::host::BoxFuture;
 use crate::load::{Kind, Node};
 use crate::spec::{Example, Expected, FieldKind, FieldSpec, Fields};
@@ -11,7 +10,8 @@ use crate::step::StepList;
 use crate::tag::spec::{Pattern, TagSpec};
 use crate::tag::{Found, Tag, TagAction, When};
 
-const FIELDS: &[FieldSpec] = &[
+/// The longer form of a handler.
+pub(crate) const HANDLER_FIELDS: &[FieldSpec] = &[
     FieldSpec::new("run", FieldKind::Steps, "What is done; `error` is in scope.").required(),
     FieldSpec::new("then", FieldKind::Choice(&["stop", "continue"]), "Whether the failure stands.").default("stop"),
 ];
@@ -26,7 +26,7 @@ impl Handler {
     /// Reads a list of steps whose last item may be `then: continue`, or `{run, then}`.
     pub(crate) fn compile(node: &Node, what: &str, compiler: &mut Compiler) -> Option<Self> {
         if node.entries().is_some() {
-            let fields = Fields::read(node, FIELDS, what, &mut compiler.problems);
+            let fields = Fields::read(node, HANDLER_FIELDS, what, &mut compiler.problems);
             let continues = fields.literal::<String>("then", &mut compiler.problems).as_deref() == Some("continue");
             return Some(Handler { list: Arc::new(StepList::compile(fields.node("run")?, compiler)), continues });
         }
@@ -68,7 +68,7 @@ impl Tag for OnError {
             summary: "Steps that run when something in the block failed.",
             text: "`error` holds message, step, place, status, output and attempts. It runs also when a required lock was not \
                    had. The failure stands unless the list ends with `then: continue`.",
-            value: FieldKind::OneOf(&[FieldKind::Steps, FieldKind::Mapping(FIELDS)]),
+            value: FieldKind::OneOf(&[FieldKind::Steps, FieldKind::Mapping(HANDLER_FIELDS)]),
             examples: &[
                 Example {
                     yaml: "run:\n  - exec: [/bin/sh, -c, 'exit 3']\non error:\n  - assert: error.status == 3\n  - then: continue\nafter: {__priority: 9995, ok: true}\n__return_tag: after\n",
@@ -98,7 +98,7 @@ impl Tag for Always {
             priority: Some(9995),
             summary: "Steps that run at the block's end whether it failed or not.",
             text: "After a failure `error` is in scope. A failure of its own fails the block.",
-            value: FieldKind::OneOf(&[FieldKind::Steps, FieldKind::Mapping(FIELDS)]),
+            value: FieldKind::OneOf(&[FieldKind::Steps, FieldKind::Mapping(HANDLER_FIELDS)]),
             examples: &[Example {
                 yaml: "run:\n  - set: {n: 1}\nalways:\n  - log: cleaned up\n__return_tag: answer\nanswer: 1\n",
                 expected: Expected::Result("1"),
@@ -119,10 +119,7 @@ struct HandlerAction {
 
 impl HandlerAction {
     async fn handle(&self, run: &mut Run) -> TagResult {
-        let pipe_data = run.pipe_data.clone();
-        let ran = self.handler.run_list().run(run).await;
-        run.pipe_data = pipe_data;
-        ran.map_err(|failure| RunError::clone(&failure.error))?;
+        Box::pin(run.handle(&self.handler, run.failure.clone().as_deref())).await?;
         if self.when == When::AfterFailure && self.handler.continues() {
             return Ok(TagOutcome::Leave);
         }

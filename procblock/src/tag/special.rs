@@ -143,7 +143,7 @@ impl Tag for ScriptPathPrefix {
             value: FieldKind::Path,
             examples: &[Example {
                 yaml: "script_path_prefix: scripts/\nrun:\n  - script: missing.lua\n",
-                expected: Expected::Failure("scripts/missing.lua"),
+                expected: Expected::Failure("scripts does not exist"),
             }],
         }
     }

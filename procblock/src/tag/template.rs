@@ -1,6 +1,6 @@
 //! `template`: fills a text and returns it. The only module that names minijinja.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use minijinja::{AutoEscape, Environment};
 
@@ -39,8 +39,11 @@ impl Tag for Template {
     fn compile(&self, found: &Found<'_>, compiler: &mut Compiler) -> Option<Box<dyn TagAction>> {
         let node = &found.entry.value;
         if node.entries().is_some() {
+            let folder = node.mark.source.folder.clone();
             let fields = Fields::read(node, FIELDS, "template", &mut compiler.problems);
-            return Some(Box::new(Fill { source: From::File(fields.setting("path", &mut compiler.problems)?) }));
+            return Some(Box::new(Fill {
+                source: From::File(fields.setting("path", &mut compiler.problems)?, folder),
+            }));
         }
         let Some(text) = node.as_text() else {
             let what = format!("template is a {}", node.kind_name());
@@ -53,7 +56,8 @@ impl Tag for Template {
 
 enum From {
     Text(String),
-    File(Setting<String>),
+    /// The path, and the folder of the file that names it.
+    File(Setting<String>, PathBuf),
 }
 
 struct Fill {
@@ -71,9 +75,9 @@ impl Fill {
         let context = context(run);
         let filled = match &self.source {
             From::Text(text) => environment.render_str(text, minijinja::value::Serde(&context)),
-            From::File(path) => {
-                let path = run.resolve(path.get(run)?);
-                environment.set_loader(minijinja::path_loader(path.parent().unwrap_or(Path::new("/")).to_path_buf()));
+            From::File(path, folder) => {
+                let path = folder.join(path.get(run)?);
+                environment.set_loader(minijinja::path_loader(path.parent().unwrap_or(Path::new("/"))));
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 environment.get_template(&name).and_then(|template| template.render(minijinja::value::Serde(&context)))
             }

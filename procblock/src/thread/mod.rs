@@ -67,6 +67,12 @@ impl RunThread {
         self.every
     }
 
+    /// The round-robin files it has stored to so far, each with its graphs.
+    pub fn series_paths(&self) -> Vec<(String, Vec<String>)> {
+        let repeat = self.step.attributes.repeat.iter();
+        repeat.flat_map(|repeat| &repeat.collect).flat_map(crate::step::Collect::paths).collect()
+    }
+
     /// Looks at its state; the lock is held only for the call.
     pub fn with_state<T>(&self, look: impl FnOnce(&ThreadState) -> T) -> T {
         look(&self.state.lock())
@@ -178,6 +184,18 @@ impl Due for RunThread {
     }
 }
 
+/// Tells that the timer is alive.
+struct Probe(Mutex<Option<tokio::sync::oneshot::Sender<()>>>);
+
+impl Due for Probe {
+    fn due(self: Arc<Self>, _: Instant) -> Option<Instant> {
+        if let Some(answer) = self.0.lock().take() {
+            let _ = answer.send(());
+        }
+        None
+    }
+}
+
 /// The run-threads of an instance, by name.
 pub struct RunThreads {
     threads: Mutex<HashMap<String, Arc<RunThread>>>,
@@ -257,6 +275,13 @@ impl RunThreads {
         all
     }
 
+    /// Whether the timer still tells what is due: completes when it has told a moment asked for now.
+    pub async fn is_alive(&self) -> bool {
+        let (answer, told) = tokio::sync::oneshot::channel();
+        let probe: Arc<dyn Due> = Arc::new(Probe(Mutex::new(Some(answer))));
+        self.timer.tell(probe, Instant::now()).is_ok() && told.await.is_ok()
+    }
+
     /// How late starts were.
     pub fn lateness(&self) -> &Lateness {
         &self.lateness
@@ -279,7 +304,7 @@ impl RunThreads {
             every: repeat.every,
             history: repeat.history,
             ends: repeat.duration.and_then(|duration| now.checked_add(duration)),
-            seed: Mutex::new(Some(run.nested()?)),
+            seed: Mutex::new(Some(run.seed()?)),
             state: Mutex::default(),
             changed: Notify::new(),
             runtime: self.runtime.clone(),

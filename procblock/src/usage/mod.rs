@@ -57,8 +57,8 @@ pub const USAGE_FIELDS: &[FieldSpec] = &[
     FieldSpec::new("args", FieldKind::ListOf(&FieldKind::Mapping(ARGUMENT_FIELDS)), "The arguments, in order."),
     FieldSpec::new(
         "options",
-        FieldKind::MapOf(&FieldKind::Any),
-        "The options: name -> {letter, type, info, default, choices, secret}.",
+        FieldKind::MapOf(&FieldKind::Mapping(OPTION_FIELDS)),
+        "The options, by their long names.",
     ),
     FieldSpec::new(
         "load state",

@@ -80,6 +80,8 @@ pub(crate) trait Locks: Send + Sync {
     fn force_release(&self, name: &str) -> Result<Vec<LockInfo>, Error>;
     /// Sets the lease anew from now; none: no lease.
     fn renew(&self, name: &str, holder: HolderKey<'_>, lease: Option<Duration>) -> Result<(), Error>;
+    /// Whether this store still has that holder.
+    fn has_holder(&self, name: &str, holder: HolderKey<'_>) -> bool;
     /// Who holds the lock; empty when it is free.
     fn holders(&self, name: &str) -> Result<Vec<LockInfo>, Error>;
     fn waiting(&self, name: &str) -> Result<usize, Error>;

@@ -17,8 +17,8 @@ use tokio::sync::Semaphore;
 use unidist::Stop;
 
 use crate::host::Caller;
-use crate::script::Allow;
 pub(super) use crate::script::waiting::Ended;
+use crate::script::{Allow, Call};
 
 /// Script time after which a call leaves its runtime worker.
 const STRETCH_MAX: Duration = Duration::from_millis(2);
@@ -130,19 +130,20 @@ impl Control {
     }
 
     /// Begins a call.
-    pub(super) fn begin(&self, deadline: Option<Instant>, memory_max: usize, context: Context) {
+    pub(super) fn begin(&self, deadline: Option<Instant>, memory_max: usize, call: &Call<'_>) {
         self.deadline.store(deadline.map_or(NEVER, |at| self.nanos(at)), Relaxed);
         self.memory_max.store(memory_max, Relaxed);
         self.ended.store(0, Relaxed);
         self.wants_turn.store(false, Relaxed);
         self.has_yielded_to_end.store(false, Relaxed);
         *self.ended_at.lock() = None;
-        *self.context.lock() = context;
-    }
-
-    /// Ends a call: nothing of its caller stays behind.
-    pub(super) fn finish(&self) {
-        *self.context.lock() = Context::default();
+        let mut context = self.context.lock();
+        // Into the texts of the call before, which saves their allocation.
+        context.caller.owner.clone_from(&call.caller.owner);
+        context.caller.script.clone_from(&call.caller.script);
+        context.caller.folder.clone_from(&call.caller.folder);
+        context.allow = call.allow;
+        context.stop = call.stop.clone();
     }
 
     /// Names the coroutine that runs the call.
@@ -186,6 +187,12 @@ impl Control {
     /// The most memory that the current call may use, in bytes.
     pub(in crate::script) fn memory_max(&self) -> usize {
         self.memory_max.load(Relaxed)
+    }
+
+    /// Gives a state without a call memory to work with.
+    #[cfg(test)]
+    pub(super) fn memory_for_test(&self, bytes: usize) {
+        self.memory_max.store(bytes, Relaxed);
     }
 
     /// Who calls and what it may do.

@@ -8,11 +8,16 @@ mod api;
 mod control;
 mod convert;
 mod failure;
+#[cfg(test)]
+mod hostile_tests;
 mod load;
 mod pool;
 mod run;
+mod syntax;
 mod watchdog;
 
+#[cfg(test)]
+mod speed;
 #[cfg(test)]
 mod tests;
 
@@ -20,3 +25,4 @@ pub(in crate::script) use control::Control;
 pub(super) use pool::Pool;
 #[cfg(test)]
 pub(super) use run::bare_environment;
+pub(super) use syntax::mistake;

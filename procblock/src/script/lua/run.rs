@@ -12,7 +12,7 @@ use mlua::thread::AsyncThread;
 use mlua::{Function, IntoLua, Lua, LuaOptions, MultiValue, StdLib, Table, Thread, Value as LuaValue};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::control::{Context, Control, Ended, Place};
+use super::control::{Control, Ended, Place};
 use super::convert::{Given, GivenMap, Taker};
 use super::failure;
 use super::load::{Entry, Loaded};
@@ -45,8 +45,22 @@ impl Key {
     }
 }
 
+impl Key {
+    fn is_of(&self, script: &Script) -> bool {
+        match (self, script) {
+            (Key::File(known), Script::File(path)) => known.as_os_str() == path.as_os_str(),
+            (Key::Text(address, line), Script::Lua { text, first_line, .. }) => {
+                (*address, line) == (text.as_ptr() as usize, first_line)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// One state. The handles into it stand before it, since fields are dropped in order.
 pub(super) struct State {
+    /// The script called last, which is likely to be called next.
+    recent: Option<(Key, Loaded)>,
     scripts: HashMap<Key, Loaded>,
     thread: Option<Thread>,
     new_environment: Function,
@@ -84,6 +98,7 @@ impl State {
         let new_environment: Function = prelude.call(natives)?;
         control.install(&lua)?;
         Ok(State {
+            recent: None,
             scripts: HashMap::new(),
             thread: None,
             new_environment,
@@ -113,12 +128,10 @@ impl State {
         deadline: Option<Instant>,
     ) -> Result<Map, RunError> {
         let memory = call.limits.memory.map_or(self.memory, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        let context = Context { caller: call.caller.clone(), allow: call.allow, stop: call.stop.clone() };
-        self.control.begin(deadline, memory, context);
+        self.control.begin(deadline, memory, call);
         // Until the call is done, whatever happens to this future.
         let was_spent = std::mem::replace(&mut self.is_spent, true);
         let result = self.run(script, call, deadline).await;
-        self.control.finish();
         let must_go = self.control.ended().is_some()
             || result.as_ref().is_err_and(|error| error.kind != RunErrorKind::Failed)
             || self.is_crowded();
@@ -133,13 +146,21 @@ impl State {
     }
 
     async fn run(&mut self, script: &Script, call: &Call<'_>, deadline: Option<Instant>) -> Result<Map, RunError> {
-        let key = Key::of(script);
-        let mut loaded = match self.scripts.remove(&key).filter(Loaded::is_current) {
+        let (key, known) = match self.recent.take() {
+            Some((key, loaded)) if key.is_of(script) => (key, Some(loaded)),
+            other => {
+                self.scripts.extend(other);
+                let key = Key::of(script);
+                let known = self.scripts.remove(&key);
+                (key, known)
+            }
+        };
+        let mut loaded = match known.filter(Loaded::is_current) {
             Some(loaded) => loaded,
             None => self.load(script, call, deadline).await?,
         };
         let result = self.enter(&mut loaded, call, deadline).await;
-        self.scripts.insert(key, loaded);
+        self.recent = Some((key, loaded));
         result
     }
 
@@ -353,7 +374,7 @@ enum Failed {
 pub(in crate::script) fn bare_environment() -> (Lua, Table) {
     let host: Arc<dyn Host> = Arc::new(crate::script::testing::TestHost::default());
     let state = State::new(&host, &ScriptConfig::default(), &Arc::new(Semaphore::new(1))).unwrap();
-    state.control.begin(None, 1 << 30, Context::default());
+    state.control.memory_for_test(1 << 30);
     let required = state.lua.create_function(|_, ()| Ok(())).unwrap();
     let environment = state.new_environment.call(required).unwrap();
     (state.lua, environment)

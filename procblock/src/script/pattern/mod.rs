@@ -33,6 +33,14 @@ const PATTERNS_MAX: usize = 256;
 struct Search {
     from: usize,
     last_end: Option<usize>,
+    /// Whether a leading `^` binds the match to its beginning.
+    may_anchor: bool,
+}
+
+impl Search {
+    fn at(from: usize) -> Search {
+        Search { from, last_end: None, may_anchor: true }
+    }
 }
 
 /// Compiled patterns of one state; a full cache is emptied.
@@ -85,9 +93,12 @@ pub(super) fn install(lua: &Lua, natives: &Table, control: &Arc<Control>) -> mlu
         "next_match",
         lua.create_function(
             move |lua, (text, pattern, from, last_end, may_anchor): (LuaString, LuaString, i64, i64, bool)| {
-                let search =
-                    Search { from: usize::try_from(from - 1).unwrap_or(0), last_end: usize::try_from(last_end).ok() };
-                raised(lua, next.next_match(lua, &text, &pattern, &search, may_anchor))
+                let search = Search {
+                    from: usize::try_from(from - 1).unwrap_or(0),
+                    last_end: usize::try_from(last_end).ok(),
+                    may_anchor,
+                };
+                raised(lua, next.next_match(lua, &text, &pattern, &search))
             },
         )?,
     )?;
@@ -191,7 +202,7 @@ impl Engine {
             return Ok(found.map_or_else(nothing, |start| span(start, start + pattern.len())));
         }
         let pattern = self.cache.get(&pattern, true)?;
-        self.search(&text, &pattern, &Search { from, last_end: None }, |found, captures| {
+        self.search(&text, &pattern, &Search::at(from), |found, captures| {
             let Some((start, end)) = found else { return Ok(nothing()) };
             let mut values = span(start, end);
             for capture in captures {
@@ -225,7 +236,7 @@ impl Engine {
         let (text, pattern) = (text.as_bytes(), pattern.as_bytes());
         let Some(from) = place(from, text.len()) else { return Ok(nothing()) };
         let pattern = self.cache.get(&pattern, true)?;
-        self.search(&text, &pattern, &Search { from, last_end: None }, |found, captures| {
+        self.search(&text, &pattern, &Search::at(from), |found, captures| {
             let Some(found) = found else { return Ok(nothing()) };
             Ok(whole_or_captures(lua, &text, found, captures)?.into_iter().collect())
         })
@@ -238,10 +249,9 @@ impl Engine {
         text: &LuaString,
         pattern: &LuaString,
         search: &Search,
-        may_anchor: bool,
     ) -> Result<MultiValue, Problem> {
         let (text, pattern) = (text.as_bytes(), pattern.as_bytes());
-        let pattern = self.cache.get(&pattern, may_anchor)?;
+        let pattern = self.cache.get(&pattern, search.may_anchor)?;
         self.search(&text, &pattern, search, |found, captures| {
             let Some(found) = found else { return Ok(nothing()) };
             let mut values = span(found.0, found.1);

@@ -54,14 +54,11 @@ struct Holder {
     fence: u64,
     since: Duration,
     lease: Option<TimerId>,
-    is_indexed: bool,
     file: Option<HostFile>,
 }
 
 struct Waiter {
-    owner: Owner,
-    lease: Option<Duration>,
-    rank: Option<u32>,
+    seat: Seat,
     ticket: Arc<LockTicket>,
 }
 
@@ -130,20 +127,19 @@ impl MemoryLocks {
             (Some(_), Some(host)) => host.next_fence()?,
             _ => self.fences.fetch_add(1, Ordering::Relaxed) + 1,
         };
+        let owner = seat.owner.unwrap_or_else(|| Owner::guard(fence));
         if let Some(file) = &file {
-            let (owner, process) = (seat.owner.to_string(), std::process::id());
+            let (owner, process) = (owner.to_string(), std::process::id());
             let since = self.timers.unix_time();
             file.write_note(&Note { name: record.name.as_ref().to_owned(), owner, process, fence, since });
         }
-        let is_indexed = seat.owner.is_named() || seat.rank.is_some();
-        if is_indexed {
-            let key = seat.owner.key();
-            let mut shard = self.owners.lock(&*key);
-            let held = self.owners.get_or_insert(&mut shard, &key, Vec::new)?;
+        if let Some(name) = owner.name() {
+            let mut shard = self.owners.lock(&**name);
+            let held = self.owners.get_or_insert(&mut shard, name, Vec::new)?;
             held.push(Held { name: record.name.clone(), fence, rank: seat.rank });
         }
         let lease = self.start_lease(&record.name, seat.lease, now);
-        record.holders.push(Holder { owner: seat.owner, fence, since: now, lease, is_indexed, file });
+        record.holders.push(Holder { owner, fence, since: now, lease, file });
         Ok(Grant { name: record.name.clone(), fence })
     }
 
@@ -163,15 +159,14 @@ impl MemoryLocks {
         if let Some(timer) = holder.lease {
             self.timers.cancel(timer);
         }
-        if holder.is_indexed {
-            let key = holder.owner.key();
-            let mut shard = self.owners.lock(&*key);
-            let is_empty = shard.get_mut(&*key).is_some_and(|held| {
+        if let Some(name) = holder.owner.name() {
+            let mut shard = self.owners.lock(&**name);
+            let is_empty = shard.get_mut(&**name).is_some_and(|held| {
                 held.retain(|held| held.fence != holder.fence || held.name != record.name);
                 held.is_empty()
             });
             if is_empty {
-                self.owners.remove(&mut shard, &key);
+                self.owners.remove(&mut shard, name);
             }
         }
         holder.file
@@ -210,8 +205,7 @@ impl MemoryLocks {
                     continue;
                 }
             };
-            let seat = Seat { owner: waiter.owner, lease: waiter.lease, rank: waiter.rank };
-            let granted = self.seat(record, seat, file, now);
+            let granted = self.seat(record, waiter.seat, file, now);
             let fence = granted.as_ref().map(|grant| grant.fence).ok();
             if waiter.ticket.give(granted).is_err() {
                 let index = record.holders.iter().position(|holder| Some(holder.fence) == fence);
@@ -252,10 +246,9 @@ impl MemoryLocks {
     }
 
     fn check_rank(&self, request: &LockRequest<'_>) -> Result<(), Error> {
-        let Some(rank) = request.rank else { return Ok(()) };
-        let key = request.owner.key();
-        let shard = self.owners.lock(&*key);
-        let held = shard.get(&*key).into_iter().flatten().filter_map(|held| Some((held.rank?, held)));
+        let (Some(rank), Some(owner)) = (request.rank, request.owner.and_then(Owner::name)) else { return Ok(()) };
+        let shard = self.owners.lock(&**owner);
+        let held = shard.get(&**owner).into_iter().flatten().filter_map(|held| Some((held.rank?, held)));
         match held.max_by_key(|(rank, _)| *rank) {
             Some((held_rank, held)) if held_rank >= rank && *held.name != *request.name => Err(Error::LockOrder {
                 name: request.name.to_owned(),
@@ -273,8 +266,7 @@ impl MemoryLocks {
         let now = self.timers.now();
         if record.has_room() && record.waiters.is_empty() {
             if let Some(file) = self.take_file(record, now)? {
-                let seat = Seat { owner: request.owner.clone(), lease: request.lease, rank: request.rank };
-                return self.seat(record, seat, file, now).map(LockAnswer::Granted);
+                return self.seat(record, seat_of(request), file, now).map(LockAnswer::Granted);
             }
             if request.may_wait {
                 self.plan_try(record, POLL_FIRST, now);
@@ -287,8 +279,7 @@ impl MemoryLocks {
             return Err(Error::TooMany { what: "waiters for one lock", max: self.waiters_max });
         }
         let ticket = Ticket::new();
-        let (owner, lease, rank) = (request.owner.clone(), request.lease, request.rank);
-        record.waiters.push_back(Waiter { owner, lease, rank, ticket: ticket.clone() });
+        record.waiters.push_back(Waiter { seat: seat_of(request), ticket: ticket.clone() });
         Ok(LockAnswer::Waiting(ticket))
     }
 
@@ -300,10 +291,10 @@ impl MemoryLocks {
             let reason = format!("it is in use with {now} permits, asked for with {asked}: they must be the same");
             return Err(Error::LockOption { name: request.name.to_owned(), reason });
         }
-        if record.holders.iter().any(|holder| holder.owner == request.owner) {
-            return Err(Error::Reentrant { name: request.name.to_owned(), owner: request.owner.to_string() });
+        match request.owner.filter(|owner| record.holders.iter().any(|holder| holder.owner == **owner)) {
+            Some(owner) => Err(Error::Reentrant { name: request.name.to_owned(), owner: owner.to_string() }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn busy(&self, record: &Record) -> Error {
@@ -356,10 +347,16 @@ impl MemoryLocks {
     }
 }
 
+/// What a seat is asked for.
 struct Seat {
-    owner: Owner,
+    /// None: the guard.
+    owner: Option<Owner>,
     lease: Option<Duration>,
     rank: Option<u32>,
+}
+
+fn seat_of(request: &LockRequest<'_>) -> Seat {
+    Seat { owner: request.owner.cloned(), lease: request.lease, rank: request.rank }
 }
 
 fn find(record: &Record, key: HolderKey<'_>) -> Option<usize> {
@@ -415,10 +412,10 @@ impl Locks for MemoryLocks {
     }
 
     fn release_all(&self, owner: &Owner) -> Result<usize, Error> {
-        let key = owner.key();
+        let Some(name) = owner.name() else { return Ok(0) };
         let held: Vec<(Arc<str>, u64)> = {
-            let shard = self.owners.lock(&*key);
-            shard.get(&*key).into_iter().flatten().map(|held| (held.name.clone(), held.fence)).collect()
+            let shard = self.owners.lock(&**name);
+            shard.get(&**name).into_iter().flatten().map(|held| (held.name.clone(), held.fence)).collect()
         };
         Ok(held.iter().filter(|(name, fence)| self.release(name, HolderKey::Fence(*fence)).is_ok()).count())
     }
@@ -461,6 +458,10 @@ impl Locks for MemoryLocks {
             Some(Err(infos)) => Err(self.not_held(name, holder, infos)),
             None => Err(self.not_held(name, holder, Vec::new())),
         }
+    }
+
+    fn has_holder(&self, name: &str, holder: HolderKey<'_>) -> bool {
+        self.with(name, |record| find(record, holder).is_some()).unwrap_or(false)
     }
 
     fn holders(&self, name: &str) -> Result<Vec<LockInfo>, Error> {

@@ -1,0 +1,1 @@
+unknown_option.yaml --dyas 7
