@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::block::Processed;
 use crate::control::{Claim, Hello, InstanceCalls, Notify, PROTOCOL, PidFile, Reload, Server};
+use crate::error::RunErrorKind;
 use crate::instance::Instance;
 use crate::runner::{Runner, load};
 use crate::units::format_duration;
@@ -38,7 +39,7 @@ pub struct End {
     pub signal: i32,
     /// Whether the file stays until stopped.
     pub is_longrunning: bool,
-    /// Whether the first pass failed.
+    /// Whether the first pass failed, other than by the stop of a longrunning file.
     pub has_failed: bool,
 }
 
@@ -89,7 +90,9 @@ impl Life {
         Ok(End {
             signal: signal.load(Ordering::SeqCst),
             is_longrunning: instance.is_longrunning,
-            has_failed: processed.error.is_some(),
+            has_failed: processed
+                .error
+                .is_some_and(|error| error.kind != RunErrorKind::Stopped || !instance.is_longrunning),
         })
     }
 

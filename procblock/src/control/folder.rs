@@ -18,7 +18,7 @@ const OTHERS_WRITE: u32 = 0o022;
 pub struct Places {
     /// `$RUNTIME_DIRECTORY`, which systemd sets for `RuntimeDirectory=`; its first folder is used, and no other.
     pub runtime_directory: Option<OsString>,
-    /// `$XDG_RUNTIME_DIR`.
+    /// `$XDG_RUNTIME_DIR`; one that is not the user's usual one is used alone.
     pub session: Option<OsString>,
     /// The user.
     pub uid: u32,
@@ -79,29 +79,23 @@ impl Places {
     }
 
     fn own_folder(&self) -> PathBuf {
-        if let Some(folder) = self.service_folder() {
+        if let Some(folder) = self.service_folder().or_else(|| self.chosen_folder()) {
             return folder;
         }
         if self.uid == 0 {
             return self.run.join("procblock");
         }
-        let session = self.session.as_ref().map(PathBuf::from).filter(|path| path.is_absolute());
-        let session = session.or_else(|| Some(self.user_folder()).filter(|path| self.is_own(path)));
-        match session {
-            Some(session) => session.join("procblock"),
-            None => self.temporary_folder(),
-        }
+        let session = Some(self.session_folder()).filter(|path| self.is_own(path));
+        session.map_or_else(|| self.temporary_folder(), |session| session.join("procblock"))
     }
 
     /// Where instances may be found that this user may talk to; those that exist, without repetition.
     pub fn search(&self) -> Vec<PathBuf> {
-        if let Some(folder) = self.service_folder() {
+        if let Some(folder) = self.service_folder().or_else(|| self.chosen_folder()) {
             return vec![folder];
         }
-        let session = self.session.as_ref().map(|session| PathBuf::from(session).join("procblock"));
-        let mut folders: Vec<PathBuf> = vec![self.own_folder(), self.run.join("procblock")];
-        folders.extend(session);
-        folders.extend([self.user_folder().join("procblock"), self.temporary_folder()]);
+        let session = self.session_folder().join("procblock");
+        let mut folders = vec![self.own_folder(), self.run.join("procblock"), session, self.temporary_folder()];
         folders.extend(children(&self.run).filter(|path| has_prefix(path, "procblock-")));
         if self.uid == 0 {
             folders.extend(children(&self.run.join("user")).map(|path| path.join("procblock")));
@@ -121,7 +115,15 @@ impl Places {
         std::env::split_paths(text).next().filter(|path| path.is_absolute())
     }
 
-    fn user_folder(&self) -> PathBuf {
+    /// A session's folder that somebody chose: not the one that every login of the user has. `su` leaves that of
+    /// another user behind, which is none.
+    fn chosen_folder(&self) -> Option<PathBuf> {
+        let session = PathBuf::from(self.session.as_ref()?);
+        let is_chosen = session.is_absolute() && session != self.session_folder() && self.is_own(&session);
+        is_chosen.then(|| session.join("procblock"))
+    }
+
+    fn session_folder(&self) -> PathBuf {
         self.run.join("user").join(self.uid.to_string())
     }
 
@@ -166,14 +168,23 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let base = base.path();
         let mut places = places(base);
+        let uid = places.uid;
+        let usual = base.join(format!("run/user/{uid}"));
+        let expected = if uid == 0 { base.join("run/procblock") } else { base.join(format!("tmp/procblock-{uid}")) };
+        assert_eq!(places.own_folder(), expected);
+        for session in ["relative", "/", "/nonexistent"] {
+            places.session = Some(session.into());
+            assert!(uid == 0 && session == "/" || places.own_folder() == expected, "{session}");
+        }
+        create_dir_all(&usual).unwrap();
+        places.session = Some(usual.clone().into());
+        let expected = if uid == 0 { expected } else { usual.join("procblock") };
+        assert_eq!(places.own_folder(), expected);
+        places.session = Some(base.into());
+        assert_eq!(places.own_folder(), base.join("procblock"));
+        assert_eq!(places.search(), [base.join("procblock")]);
         places.uid = 12345;
         assert_eq!(places.own_folder(), base.join("tmp/procblock-12345"));
-        places.session = Some("relative".into());
-        assert_eq!(places.own_folder(), base.join("tmp/procblock-12345"));
-        places.session = Some("/session".into());
-        assert_eq!(places.own_folder(), Path::new("/session/procblock"));
-        places.uid = 0;
-        assert_eq!(places.own_folder(), base.join("run/procblock"));
         places.runtime_directory = Some("/run/one:/run/two".into());
         assert_eq!(places.own_folder(), Path::new("/run/one"));
     }

@@ -103,7 +103,7 @@ fn terms(text: &mut String, titles: &[&'static str], row: &[String], width: usiz
             _ => format!("{title}: {cell}"),
         })
         .collect();
-    let notes = if middle.is_empty() { String::new() } else { format!("  ({})", middle.join("; ")) };
+    let notes = if middle.is_empty() { String::new() } else { format!(" ({})", middle.join("; ")) };
     text.push_str(&wrap(&format!("{first}{notes}"), 0, width));
     if row.len() > 1 {
         text.push_str(&wrap(last, INDENT, width));
@@ -149,6 +149,6 @@ mod tests {
     fn a_table_is_a_list_of_terms_on_a_terminal() {
         let row = vec!["`timeout`".to_string(), "a duration".into(), "none".into(), "How long.".into()];
         let table = Part::Table(vec!["key", "value", "default", "meaning"], vec![row]);
-        assert_eq!(terminal(&[table], 80), "`timeout`  (a duration; default: none)\n    How long.\n");
+        assert_eq!(terminal(&[table], 80), "`timeout` (a duration; default: none)\n    How long.\n");
     }
 }
