@@ -7,7 +7,8 @@ use crate::value::Value;
 
 /// Whether a key as written is the declared one: spaces may be written as underscores.
 pub fn same_key(written: &str, declared: &str) -> bool {
-    written == declared || (declared.contains(' ') && written.contains('_') && written.replace('_', " ") == declared)
+    let same = |(written, declared): (u8, u8)| written == declared || (written, declared) == (b'_', b' ');
+    written.len() == declared.len() && written.bytes().zip(declared.bytes()).all(same)
 }
 
 /// A mapping whose keys were found in its declaration, each at most once and of the declared kind.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::block::{Compiler, ScriptUse};
+use crate::block::Compiler;
 use crate::load::Entry;
 use crate::script;
 use crate::spec::{Example, Expected, FieldKind};
@@ -36,7 +36,7 @@ impl Step for Python {
             text: Arc::from(entry.value.as_text()?),
             first_line: first_line(&entry.value),
         });
-        compiler.scripts.push(ScriptUse { script: Arc::clone(&script), node: entry.value.clone() });
+        compiler.add_script(Some(&script), &entry.value);
         Some(Box::new(TextScript(script)))
     }
 }

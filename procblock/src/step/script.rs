@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::block::{Compiler, ScriptUse};
+use crate::block::Compiler;
 use crate::error::RunError;
 use crate::host::BoxFuture;
 use crate::load::Entry;
@@ -42,9 +42,7 @@ impl Step for Script {
             }
             Setting::Templated(..) => None,
         };
-        if let Some(script) = &fixed {
-            compiler.scripts.push(ScriptUse { script: Arc::clone(script), node: entry.value.clone() });
-        }
+        compiler.add_script(fixed.as_ref(), &entry.value);
         Some(Box::new(ScriptAction { path, prefix, folder: entry.value.mark.source.folder.clone(), fixed }))
     }
 }

@@ -320,11 +320,33 @@ impl RunThreads {
         Ok(thread)
     }
 
+    /// How many runs there were and how late they started, for whoever watches the log.
+    fn log_summary(&self) {
+        let all = self.all();
+        if all.is_empty() {
+            return;
+        }
+        let sum = |count: fn(&ThreadState) -> u64| all.iter().map(|thread| thread.with_state(count)).sum::<u64>();
+        let microseconds = |fraction| self.lateness.quantile(fraction).as_micros();
+        log::info!(
+            "run-threads: {}, starts {}, late {}, skipped {}, failed {}; lateness in microseconds: p50 {}, p99 {}, max {}",
+            all.len(),
+            self.lateness.count(),
+            sum(|state| state.late),
+            sum(|state| state.skipped),
+            sum(|state| state.failed),
+            microseconds(0.5),
+            microseconds(0.99),
+            microseconds(1.0),
+        );
+    }
+
     /// Ends every run-thread: no further run starts, and runs under way have ended when this returns.
     ///
     /// The stop must have been requested; runs end by it. Waits at most `limit`.
     pub async fn shutdown(&self, limit: Duration) {
         self.timer.end();
+        self.log_summary();
         let deadline = tokio::time::Instant::now() + limit;
         for thread in self.all() {
             thread.end();
