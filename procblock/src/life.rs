@@ -51,7 +51,7 @@ struct ReloadRequest {
 /// What ties a long run to the machine; let go when the run ends.
 struct Ties {
     _pidfile: Option<PidFile>,
-    _server: Option<Server>,
+    server: Option<Server>,
     notify: Option<Arc<Notify>>,
 }
 
@@ -87,6 +87,9 @@ impl Life {
             log::info!("Quitting...");
         }
         instance.shutdown().await;
+        if let Some(server) = ties.server {
+            server.end().await;
+        }
         Ok(End {
             signal: signal.load(Ordering::SeqCst),
             is_longrunning: instance.is_longrunning,
@@ -119,7 +122,7 @@ impl Life {
         });
         Ok(Ties {
             _pidfile: pidfile.map_err(|error| error.to_string())?,
-            _server: server.transpose().map_err(|error| error.to_string())?,
+            server: server.transpose().map_err(|error| error.to_string())?,
             notify: instance.is_longrunning.then(Notify::of_process).flatten().map(Arc::new),
         })
     }

@@ -302,8 +302,9 @@ fn completions_know_the_commands() {
 
 #[test]
 fn a_stop_that_takes_too_long_is_told_after_its_limit() {
-    let block = "__usage: {longrunning: true}\nrun:\n  - exec: [touch, started]\n  - {shell: \"trap '' TERM; while :; do sleep 0.1; done\"}\n";
-    let running = Run::block(block).start();
+    let line = "trap '' TERM; touch started; while :; do sleep 0.1; done";
+    let block = format!("__usage: {{longrunning: true}}\nrun:\n  - {{shell: \"{line}\"}}\n");
+    let running = Run::block(&block).start();
     running.wait_for_file("started", |_| true);
     let ended = command(&running, &["stop", "--wait", "100ms"]);
     assert_eq!(ended.code, Some(124), "{ended}");

@@ -10,6 +10,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use unidist::Stop;
 
 use super::lines::{LineReader, Next};
 use super::protocol::{REQUEST_BYTES_MAX, Request, answer_line};
@@ -47,7 +48,7 @@ pub(super) async fn serve(stream: UnixStream, shared: &Shared) {
     let talk = async {
         let hello = format!("{}\n", shared.hello.to_value());
         if answers.send(hello).await.is_ok() {
-            converse(read, &shared.calls, &caller, answers).await;
+            converse(read, shared, &caller, answers).await;
         }
     };
     tokio::join!(talk, write_all(write, waiting));
@@ -65,7 +66,7 @@ async fn write_all(mut write: OwnedWriteHalf, mut waiting: mpsc::Receiver<String
 }
 
 /// Reads calls and starts each as a task of its own. When it returns, every call has ended.
-async fn converse(read: OwnedReadHalf, calls: &Arc<dyn Calls>, caller: &Caller, answers: mpsc::Sender<String>) {
+async fn converse(read: OwnedReadHalf, shared: &Shared, caller: &Caller, answers: mpsc::Sender<String>) {
     let mut lines = LineReader::new(read, REQUEST_BYTES_MAX);
     let mut tasks = JoinSet::new();
     loop {
@@ -73,9 +74,11 @@ async fn converse(read: OwnedReadHalf, calls: &Arc<dyn Calls>, caller: &Caller, 
             biased;
             () = answers.closed() => return,
             Some(_) = tasks.join_next() => {}
+            () = shared.ending.requested() => break,
             next = tokio::time::timeout(IDLE_MAX, lines.next()), if tasks.len() < CALLS_MAX => match next {
                 Ok(Next::Line(line)) => {
-                    tasks.spawn(answer(line, Arc::clone(calls), caller.clone(), answers.clone()));
+                    let talk = Talk { caller: caller.clone(), answers: answers.clone(), ending: shared.ending.clone() };
+                    tasks.spawn(answer(line, Arc::clone(&shared.calls), talk));
                 }
                 Ok(Next::TooLong) => {
                     let text = format!("the request has over {REQUEST_BYTES_MAX} bytes");
@@ -88,7 +91,7 @@ async fn converse(read: OwnedReadHalf, calls: &Arc<dyn Calls>, caller: &Caller, 
             },
         }
     }
-    // The client writes no more; it may still read, as in `echo … | nc -U`.
+    // The client writes no more, or the instance ends; it may still read, as in `echo … | nc -U`.
     while !tasks.is_empty() && !is_gone(lines.get_ref()) {
         tokio::select! {
             () = answers.closed() => return,
@@ -96,6 +99,13 @@ async fn converse(read: OwnedReadHalf, calls: &Arc<dyn Calls>, caller: &Caller, 
             () = tokio::time::sleep(CHECK_EVERY) => {}
         }
     }
+}
+
+/// What a call knows of its connection.
+struct Talk {
+    caller: Caller,
+    answers: mpsc::Sender<String>,
+    ending: Stop,
 }
 
 /// Whether the client has closed both directions.
@@ -108,7 +118,8 @@ fn is_gone(read: &OwnedReadHalf) -> bool {
         || descriptor.revents().is_some_and(|found| found.intersects(PollFlags::POLLHUP | PollFlags::POLLERR))
 }
 
-async fn answer(line: Vec<u8>, calls: Arc<dyn Calls>, caller: Caller, answers: mpsc::Sender<String>) {
+async fn answer(line: Vec<u8>, calls: Arc<dyn Calls>, talk: Talk) {
+    let answers = &talk.answers;
     let request = match Request::parse(&line) {
         Ok(request) => request,
         Err((id, error)) => {
@@ -120,11 +131,11 @@ async fn answer(line: Vec<u8>, calls: Arc<dyn Calls>, caller: Caller, answers: m
     let Request { id, call, args } = request;
     let answer = if call == "logs" {
         match LogsRequest::read(&args) {
-            Ok(request) => return send_logs(&calls.ring(), &request, &id, &answers).await,
+            Ok(request) => return send_logs(&calls.ring(), &request, &id, &talk).await,
             Err(error) => Err(error),
         }
     } else {
-        calls.call(&caller, &call, args).await
+        calls.call(&talk.caller, &call, args).await
     };
     let _ = answers.send(answer_line(&id, answer)).await;
 }
@@ -164,15 +175,19 @@ impl LogsRequest {
     }
 }
 
-/// The newest lines; when they are followed, then each new one, until the client goes.
-async fn send_logs(ring: &Ring, request: &LogsRequest, id: &Value, answers: &mpsc::Sender<String>) {
+/// The newest lines; when they are followed, then each new one, until the client goes or the instance has ended.
+async fn send_logs(ring: &Ring, request: &LogsRequest, id: &Value, talk: &Talk) {
     let mut page = ring.newest(request.lines);
     loop {
         let next = page.next;
-        if answers.send(answer_line(id, Ok(page_value(&page)))).await.is_err() || !request.is_followed {
+        if talk.answers.send(answer_line(id, Ok(page_value(&page)))).await.is_err() || !request.is_followed {
             return;
         }
-        ring.wait_for(next).await;
+        tokio::select! {
+            biased;
+            () = ring.wait_for(next) => {}
+            () = talk.ending.requested() => return,
+        }
         page = ring.read(next, PAGE_LINES);
     }
 }

@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use unidist::Stop;
 
 use super::claim::Claim;
 use super::connection::serve;
@@ -27,6 +28,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a refused client is waited for.
 const REFUSAL_MAX: Duration = Duration::from_millis(100);
+
+/// How long clients may take to read the last lines of a log.
+const END_MAX: Duration = Duration::from_millis(500);
 
 /// What the calls of a socket end in.
 pub trait Calls: Send + Sync {
@@ -52,15 +56,16 @@ pub trait Calls: Send + Sync {
 pub(super) struct Shared {
     pub(super) hello: Hello,
     pub(super) calls: Arc<dyn Calls>,
+    /// Requested when the instance has ended: connections send what they have and close.
+    pub(super) ending: Stop,
 }
 
 /// Answers on a socket until it is dropped, which removes the socket and frees the name.
-///
-/// Connections that are open then live as long as the runtime: a client that waits for the instance's end sees its
-/// connection close.
 pub struct Server {
     accepting: JoinHandle<()>,
     claim: Claim,
+    slots: Arc<Semaphore>,
+    ending: Stop,
 }
 
 impl Server {
@@ -83,8 +88,18 @@ impl Server {
         }
         let listener = UnixListener::bind(socket).map_err(refuse)?;
         std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).map_err(refuse)?;
-        let shared = Arc::new(Shared { hello, calls });
-        Ok(Server { accepting: tokio::spawn(accept(listener, shared)), claim })
+        let (slots, ending) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Stop::new());
+        let shared = Arc::new(Shared { hello, calls, ending: ending.clone() });
+        let accepting = tokio::spawn(accept(listener, shared, Arc::clone(&slots)));
+        Ok(Server { accepting, claim, slots, ending })
+    }
+
+    /// Takes no more calls and lets those who follow the log have its last lines; waits for that at most 500 ms.
+    pub async fn end(self) {
+        self.accepting.abort();
+        self.ending.request();
+        let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(END_MAX, self.slots.acquire_many(all)).await;
     }
 }
 
@@ -95,8 +110,7 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: UnixListener, shared: Arc<Shared>) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+async fn accept(listener: UnixListener, shared: Arc<Shared>, slots: Arc<Semaphore>) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,

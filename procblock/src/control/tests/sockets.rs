@@ -291,3 +291,23 @@ async fn an_instance_has_ended_only_when_its_process_has() {
     assert!(waiting.await.unwrap());
     process.wait().unwrap();
 }
+
+#[tokio::test]
+async fn at_the_end_a_follower_gets_the_last_lines_and_others_are_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let echo = Arc::<Echo>::default();
+    let (server, socket) = serve(folder.path(), "x", echo.clone());
+    let (mut following, mut idle) = (connect(&socket).await, connect(&socket).await);
+    write(&mut following, "{\"id\":1,\"call\":\"logs\",\"args\":{\"lines\":0,\"follow\":true}}\n").await;
+    read(&mut following).await;
+    for number in 0..2000 {
+        echo.ring.push(line(&number.to_string()));
+    }
+    let ended = tokio::spawn(server.end());
+    let mut rest = String::new();
+    tokio::time::timeout(LIMIT, following.read_to_string(&mut rest)).await.unwrap().unwrap();
+    assert!(rest.contains("\"0\"") && rest.contains("\"1999\""), "{}", rest.len());
+    assert!(is_closed(&mut idle).await);
+    ended.await.unwrap();
+    assert!(!socket.exists());
+}
