@@ -11,7 +11,11 @@ fn each_mistake_is_answered_with_its_place_and_exit_code() {
         let text = std::fs::read_to_string(&path).unwrap();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         // What is wrong on the command line has no place in a file.
-        let place = if name == "unknown_option" { "--dyas".to_string() } else { format!("{name}.yaml:") };
+        let place = match name.as_str() {
+            "unknown_option" => "--dyas".to_string(),
+            "missing_file" => "misssing_file.yaml:".to_string(),
+            _ => format!("{name}.yaml:"),
+        };
         assert!(text.lines().any(|line| line.contains(&place)), "{name}: {text}");
         assert!(
             ["exit code 1", "exit code 2", "exit code 78"].iter().any(|code| text.contains(code)),
