@@ -1,1 +1,0 @@
-tiemuot.yaml

@@ -1,1 +1,0 @@
-unknown_option.yaml --dyas 7
