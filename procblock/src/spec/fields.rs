@@ -46,7 +46,8 @@ impl<'n> Fields<'n> {
         problems: &mut Problems,
     ) -> Self {
         let mut found: Vec<(&'static str, &'n Entry)> = Vec::new();
-        for entry in entries {
+        // A tag's own place in the order is read by the compiler, whatever the tag takes.
+        for entry in entries.filter(|entry| entry.key != "__priority") {
             let Some(spec) = specs.iter().find(|spec| same_key(&entry.key, spec.name)) else {
                 problems.error(
                     &entry.mark,
