@@ -4,10 +4,12 @@ mod check;
 mod check_scripts;
 mod control;
 mod docs;
+mod graph;
 mod new;
 mod own_words;
 mod run;
 mod schema;
+mod series;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -53,6 +55,10 @@ enum Command {
     New(new::NewArgs),
     #[command(flatten)]
     Control(control::ControlCommand),
+    /// List, read and export round-robin files.
+    Series(series::SeriesArgs),
+    /// Draw a window of a round-robin file.
+    Graph(graph::GraphArgs),
 }
 
 /// Runs the command line and says how it ended.
@@ -75,6 +81,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Docs(arguments) => docs::run(&arguments),
             Command::New(arguments) => new::run(&arguments),
             Command::Control(command) => command.run(),
+            Command::Series(arguments) => series::run(&arguments),
+            Command::Graph(arguments) => graph::run(&arguments),
         },
         Err(error) => {
             let _ = error.print();
