@@ -28,12 +28,16 @@ fn demos() -> Vec<PathBuf> {
     demos
 }
 
-/// A folder that holds `demos`, as a checkout does.
+/// A folder that holds `demos`, as a checkout does. The backup's lock is one of the whole machine, so that this copy has
+/// a name of its own for it.
 fn with_demos() -> Run {
     let run = Run::bare();
     let copied = Command::new("cp").arg("-r").arg(root()).arg(run.path("demos")).status().unwrap();
     assert!(copied.success());
-    run
+    let backup = fs::read_to_string(run.path("demos/backup/backup.yaml")).unwrap();
+    let lock = run.path("").display().to_string().replace('/', "_");
+    assert!(backup.contains("name: demo_backup,"));
+    run.file("demos/backup/backup.yaml", &backup.replace("name: demo_backup,", &format!("name: '{lock}',")))
 }
 
 #[test]
@@ -83,15 +87,16 @@ fn demos_that_end_print_what_is_expected() {
 
 /// Puts markers for what is never the same twice: seconds, random numbers, delays, moments in names.
 fn mark(line: &str) -> String {
-    if let Some((key, number)) = line.split_once("\": ") {
-        let number = number.trim_end_matches(',').parse::<f64>();
+    if let Some((key, value)) = line.split_once("\": ") {
+        let comma = if value.ends_with(',') { "," } else { "" };
+        let number = value.trim_end_matches(',').parse::<f64>();
         if key.ends_with("\"__duration") || key.ends_with("\"__start_time") {
             assert!(number.unwrap() >= 0.0, "{line}");
-            return format!("{key}\": <seconds>");
+            return format!("{key}\": <seconds>{comma}");
         }
         if key.ends_with("\"random") {
             assert!((0.0..=100.0).contains(&number.unwrap()), "{line}");
-            return format!("{key}\": <0 to 100>");
+            return format!("{key}\": <0 to 100>{comma}");
         }
     }
     if let Some((before, _)) = line.split_once(", next in ") {

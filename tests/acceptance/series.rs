@@ -204,6 +204,26 @@ run:
     assert!(stored.windows(2).all(|pair| pair[0] < pair[1]), "{stored:?}");
 }
 
+/// Rates by second of a counter that goes up by 10 with each number, and begins again at the fourth. `numbers` is a
+/// row for each second; one without a sample has the number of the next.
+fn rates(mut numbers: Vec<(i64, f64)>) -> Vec<(i64, f64)> {
+    numbers.reverse();
+    numbers.dedup_by_key(|(_, number)| *number as i64);
+    numbers.reverse();
+    let mut rates = Vec::new();
+    let mut was_restarted = false;
+    for pair in numbers.windows(2) {
+        let ((before, from), (time, to)) = (pair[0], pair[1]);
+        let is_restarted = from < 4.0 && to >= 4.0;
+        let rate = (to - from) * 10.0 / (time - before) as f64;
+        // With samples a second apart the interval behind a restart is unknown too.
+        let is_known = !is_restarted && !was_restarted;
+        rates.extend((before + 1..=time).filter(|_| is_known).map(|time| (time, rate)));
+        was_restarted = is_restarted;
+    }
+    rates
+}
+
 #[test]
 fn a_counter_is_kept_as_its_rate_and_a_restart_is_unknown() {
     // 10 a run, and it begins again at the fourth.
@@ -213,22 +233,7 @@ fn a_counter_is_kept_as_its_rate_and_a_restart_is_unknown() {
     let ended = running.interrupt();
     assert_eq!(ended.code, Some(0), "{ended}");
     let path = ended.path("a.rrd");
-    // A second without a sample has the number of the next one.
-    let mut samples = rows(&path, "n", 300);
-    samples.reverse();
-    samples.dedup_by_key(|(_, n)| *n as i64);
-    samples.reverse();
-    let mut expected = Vec::new();
-    let mut was_restarted = false;
-    for pair in samples.windows(2) {
-        let ((before, from), (time, to)) = (pair[0], pair[1]);
-        let is_restarted = from < 4.0 && to >= 4.0;
-        let rate = (to - from) * 10.0 / (time - before) as f64;
-        // With samples a second apart the interval behind a restart is unknown too.
-        let is_known = !is_restarted && !was_restarted;
-        expected.extend((before + 1..=time).filter(|_| is_known).map(|time| (time, rate)));
-        was_restarted = is_restarted;
-    }
+    let expected = rates(rows(&path, "n", 300));
     let stored = rows(&path, "c", 300);
     let is_near = |(one, other): (&(i64, f64), &(i64, f64))| one.0 == other.0 && (one.1 - other.1).abs() < 1e-6;
     assert!(stored.len() == expected.len() && stored.iter().zip(&expected).all(is_near), "{stored:?} {expected:?}");
