@@ -35,6 +35,15 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// The size of what it writes, about.
+    pub(super) fn bytes(&self) -> u64 {
+        let of_step = |step: &Step| match step {
+            Step::Rows(rows) => rows.values().flatten().map(|cells| cells.value.len() as u64).sum(),
+            Step::Clear(..) => 0,
+        };
+        self.steps.iter().map(of_step).sum()
+    }
+
     fn put(&mut self, key: Key, cells: Option<Cells>) {
         if let Some(Step::Rows(rows)) = self.steps.last_mut() {
             rows.insert(key, cells);

@@ -20,7 +20,7 @@ const RACES_MAX: usize = 100;
 #[derive(Debug)]
 pub(super) struct FolderLock {
     folder: PathBuf,
-    _file: File,
+    file: File,
 }
 
 /// What to do when there is no store.
@@ -58,7 +58,7 @@ impl FolderLock {
             builder.recursive(true).mode(0o700).create(&folder).map_err(|error| refuse(&folder, &error))?;
         }
         let file = lock(&folder)?;
-        Ok(FolderLock { folder, _file: file })
+        Ok(FolderLock { folder, file })
     }
 
     /// Sees to it that the store file is there, empty if the store is new.
@@ -125,6 +125,13 @@ impl FolderLock {
             File::open(&self.folder)?.sync_all()
         };
         write().map_err(|error| refuse(&self.folder, &error))
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing alone would leave it locked by a child that is between fork and exec at this moment.
+        let _ = self.file.unlock();
     }
 }
 

@@ -81,6 +81,7 @@ impl FileEngine {
         // Where nothing was ever written there is nothing to skip.
         let skipped = if summary.revision == 0 { 0 } else { REVISIONS_SKIPPED };
         memory.state.begin_at(summary.revision.saturating_add(skipped));
+        writer.look(|| memory.queues.settle_all());
         let thread = start(&writer).map_err(|error| folder::refuse(&folder, &error))?;
         Ok(FileEngine { memory, writer, thread: Some(thread) })
     }

@@ -293,19 +293,21 @@ impl Store {
         summary.revision = summary.revision.max(batch.revision);
         summary.message_number = summary.message_number.max(batch.message_number);
         summary.fence = summary.fence.max(batch.fence);
+        let pages = batch.bytes() / PAGE_BYTES;
         let written = self.transact(batch, &mut summary);
         match written {
             Ok(()) => {
                 self.summary = summary;
                 Ok(())
             }
-            Err(Fault::Full { .. }) => Err(Fault::Full { is_limit: self.is_at_limit() }),
+            Err(Fault::Full { .. }) => Err(Fault::Full { is_limit: self.is_at_limit(pages) }),
             Err(fault) => Err(fault),
         }
     }
 
-    fn is_at_limit(&self) -> bool {
-        self.number("PRAGMA page_count").is_ok_and(|pages| pages.cast_unsigned() + 16 >= self.pages_max)
+    /// Whether about so many pages more are too many; 16 for those that the tables need to point to them.
+    fn is_at_limit(&self, pages: u64) -> bool {
+        self.number("PRAGMA page_count").is_ok_and(|count| count.cast_unsigned() + pages + 16 >= self.pages_max)
     }
 
     fn transact(&mut self, batch: Batch, summary: &mut Summary) -> Result<(), Fault> {
@@ -386,10 +388,13 @@ fn connect(path: &Path) -> Result<Connection, Fault> {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_PRIVATE_CACHE;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // On a database that has pages already it would write to it and change nothing.
+    let is_new = std::fs::metadata(path).is_ok_and(|file| file.len() == 0);
+    let vacuum = if is_new { "PRAGMA auto_vacuum = INCREMENTAL;" } else { "" };
     // Exclusive before the first look: then the index of the log is in memory, and there is no file for it that a full
     // disk could cut under a memory mapping.
     connection.execute_batch(&format!(
-        "PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA cache_size = -16384; PRAGMA \
+        "PRAGMA locking_mode = EXCLUSIVE; {vacuum} PRAGMA cache_size = -16384; PRAGMA \
          temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL; \
          PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA journal_size_limit = \
          {LOG_BYTES_MAX}"

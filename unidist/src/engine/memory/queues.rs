@@ -170,6 +170,16 @@ impl MemoryQueues {
         });
     }
 
+    /// Does what fell due while the queues were only kept.
+    #[cfg(feature = "file")]
+    pub(crate) fn settle_all(&self) {
+        let names: Vec<Arc<str>> =
+            self.shards.each().flat_map(|shard| shard.keys().cloned().collect::<Vec<_>>()).collect();
+        for name in names {
+            self.with(&name, |_, _| ());
+        }
+    }
+
     /// The highest message number of queues that were deleted before the store was opened.
     #[cfg(feature = "file")]
     pub(crate) fn begin_after(&self, numbers_used: u64) {
