@@ -294,7 +294,12 @@ impl Store {
         summary.message_number = summary.message_number.max(batch.message_number);
         summary.fence = summary.fence.max(batch.fence);
         let pages = batch.bytes() / PAGE_BYTES;
-        let written = self.transact(batch, &mut summary);
+        let digests = summary.digests;
+        let mut written = self.transact(&batch, &mut summary);
+        if matches!(written, Err(Fault::Full { .. })) && self.empty_log() {
+            summary.digests = digests;
+            written = self.transact(&batch, &mut summary);
+        }
         match written {
             Ok(()) => {
                 self.summary = summary;
@@ -310,9 +315,17 @@ impl Store {
         self.number("PRAGMA page_count").is_ok_and(|count| count.cast_unsigned() + pages + 16 >= self.pages_max)
     }
 
-    fn transact(&mut self, batch: Batch, summary: &mut Summary) -> Result<(), Fault> {
+    /// Copies the write-ahead log into the database and gives its space back; false when there is no space even for
+    /// that, or nothing to give.
+    fn empty_log(&self) -> bool {
+        let emptied =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0));
+        emptied.unwrap_or(false)
+    }
+
+    fn transact(&mut self, batch: &Batch, summary: &mut Summary) -> Result<(), Fault> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for step in batch.steps {
+        for step in &batch.steps {
             match step {
                 Step::Rows(rows) => {
                     for (key, cells) in rows {
@@ -320,7 +333,7 @@ impl Store {
                         let (Some(sql), Some(digest)) = (self.sql.get(index), summary.digests.get_mut(index)) else {
                             continue;
                         };
-                        write_row(&transaction, sql, digest, &key, cells)?;
+                        write_row(&transaction, sql, digest, key, cells.as_ref())?;
                     }
                 }
                 Step::Clear(table, name) => {
@@ -407,7 +420,7 @@ fn write_row(
     sql: &Sql,
     digest: &mut Digest,
     key: &Key,
-    cells: Option<Cells>,
+    cells: Option<&Cells>,
 ) -> Result<(), Fault> {
     let Some(cells) = cells else {
         let mut statement = connection.prepare_cached(&sql.delete)?;

@@ -3,6 +3,7 @@
 mod damage;
 mod failing;
 mod folder;
+mod injected;
 mod kill;
 mod survival;
 
