@@ -16,7 +16,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const MEASURED: Duration = Duration::from_secs(2);
 
 fn main() -> Result<(), Failure> {
-    let parent = std::env::args_os().nth(1).map_or_else(|| std::env::current_dir(), |folder| Ok(folder.into()))?;
+    let parent = std::env::args_os().nth(1).map_or_else(std::env::current_dir, |folder| Ok(folder.into()))?;
     let folder = tempfile::Builder::new().prefix("file_speed").tempdir_in(parent)?;
     let mut table = String::new();
     // Alternating, as the disk's own speed changes from second to second.

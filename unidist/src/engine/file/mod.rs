@@ -14,6 +14,7 @@ mod folder;
 mod group;
 mod image;
 mod inspect;
+mod migrate;
 mod parts;
 mod row;
 mod store;

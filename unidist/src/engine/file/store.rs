@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::encode::{self, Batch, Step};
 use super::folder::{FolderLock, create_private};
+use super::migrate;
 use super::row::{Cells, Digest, Key, TABLES, Table, checksum};
 use crate::error::Error;
 
 /// The version of the tables. A store of an older one is migrated when it is opened.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = migrate::MIGRATIONS.len() as u32 + 1;
 /// `unid`, in the database's header.
 const APPLICATION_ID: i64 = 0x756e_6964;
 const PAGE_BYTES: u64 = 4_096;
@@ -149,7 +150,7 @@ impl Store {
         }
         store.check_header()?;
         store.summary = store.read_summary()?;
-        migrate(&mut store.connection, store.summary.version, MIGRATIONS)?;
+        migrate::migrate(&mut store.connection, store.summary.version, migrate::MIGRATIONS)?;
         store.summary.version = VERSION;
         Ok(store)
     }
@@ -441,7 +442,7 @@ fn write_row(
     Ok(())
 }
 
-fn write_summary(connection: &Connection, summary: &Summary) -> Result<(), Fault> {
+pub(super) fn write_summary(connection: &Connection, summary: &Summary) -> Result<(), Fault> {
     let value = serde_json::to_vec(summary).map_err(|error| Fault::System(error.to_string()))?;
     let sum = checksum(Table::Meta, (b"summary", b""), (0, 0), &value);
     let mut statement = connection.prepare_cached(
@@ -449,29 +450,4 @@ fn write_summary(connection: &Connection, summary: &Summary) -> Result<(), Fault
     )?;
     statement.execute(params![b"summary".as_slice(), value, sum])?;
     Ok(())
-}
-
-/// Brings the tables from one version to the next, inside the transaction that also raises the version.
-type Migration = fn(&Connection) -> Result<(), rusqlite::Error>;
-
-/// `MIGRATIONS[n]` leads from version `n + 1` to `n + 2`.
-const MIGRATIONS: &[Migration] = &[];
-
-fn migrate(connection: &mut Connection, from: u32, migrations: &[Migration]) -> Result<(), Fault> {
-    let done = usize::try_from(from).unwrap_or(0).saturating_sub(1);
-    if done >= migrations.len() {
-        return Ok(());
-    }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for migration in migrations.iter().skip(done) {
-        migration(&transaction)?;
-    }
-    let version = migrations.len() + 1;
-    let text: Vec<u8> =
-        transaction.query_row("SELECT value FROM meta WHERE name = x'73756d6d617279'", [], |row| row.get(0))?;
-    let mut summary: Summary = encode::parse(&text).map_err(Fault::Damaged)?;
-    summary.version = u32::try_from(version).unwrap_or(VERSION);
-    write_summary(&transaction, &summary)?;
-    transaction.execute_batch(&format!("PRAGMA user_version = {version}"))?;
-    Ok(transaction.commit()?)
 }
