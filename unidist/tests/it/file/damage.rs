@@ -124,6 +124,14 @@ fn soak_a_store_that_is_cut_is_refused() {
     outcome.unwrap();
 }
 
+#[test]
+fn a_header_that_forbids_writing_is_told_when_the_store_is_opened() {
+    let (mut bytes, expected) = original();
+    // The version for writers (sqlite.org/fileformat2.html, 1.3.3).
+    bytes[18] = 3;
+    assert_eq!(judge(&bytes, &expected), Ok("refused"));
+}
+
 /// The place of these bytes in the file.
 fn find(bytes: &[u8], text: &str) -> usize {
     bytes.windows(text.len()).position(|window| window == text.as_bytes()).unwrap_or_else(|| panic!("no {text}"))
