@@ -111,14 +111,15 @@ fn soak_a_flipped_bit_is_named_or_refused_or_harmless() {
 }
 
 #[test]
-fn soak_a_store_that_is_cut_is_refused() {
+fn soak_a_store_that_is_cut_is_refused_or_lacks_nothing() {
     let (bytes, expected) = original();
     let mut runner =
         TestRunner::new(Config { cases: rounds(40) as u32, failure_persistence: None, ..Config::default() });
     let length = prop_oneof![0..bytes.len(), (0..bytes.len() / 4096).prop_map(|page| page * 4096)];
     let outcome = runner.run(&length, |length| {
         let judged = judge(&bytes[..length], &expected).map_err(TestCaseError::fail)?;
-        prop_assert_ne!(judged, "harmless");
+        // Only the unused end of the last page can be missed by nobody.
+        prop_assert!(judged != "harmless" || length > bytes.len() - 4096, "{judged} at {length}");
         Ok(())
     });
     outcome.unwrap();
