@@ -28,7 +28,8 @@ fn load_merges_a_file_into_its_mapping() {
 
 #[test]
 fn files_that_load_each_other_are_refused() {
-    let ended = Run::block("__load: a.yaml\n").file("a.yaml", "__load: b.yaml\n").file("b.yaml", "__load: a.yaml\n").end();
+    let ended =
+        Run::block("__load: a.yaml\n").file("a.yaml", "__load: b.yaml\n").file("b.yaml", "__load: a.yaml\n").end();
     assert!(ended.refusal().contains("a.yaml"), "{ended}");
 }
 
@@ -90,7 +91,8 @@ fn two_processes_exclude_each_other_by_a_lock() {
     let first = Run::block(block).start();
     first.wait_for_file("held", |_| true);
     let runtime = first.path(".runtime");
-    let second = Run::block(block).variable("XDG_RUNTIME_DIR", runtime.to_str().unwrap()).own(["--name", "other"]).end();
+    let second =
+        Run::block(block).variable("XDG_RUNTIME_DIR", runtime.to_str().unwrap()).own(["--name", "other"]).end();
     assert!(second.failure()["error"]["message"].as_str().unwrap().contains("shared"), "{second}");
     assert_eq!(first.interrupt().code, Some(130), "a short file ended by a signal");
 }

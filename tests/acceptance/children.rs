@@ -31,7 +31,8 @@ fn stubborn(block: &str) -> Running {
 
 #[test]
 fn a_step_past_its_time_leaves_nothing() {
-    let running = stubborn("run:\n  - {exec: [./stubborn.sh], timeout: 500ms, on error: continue}\n  - set: {after: true}\n");
+    let running =
+        stubborn("run:\n  - {exec: [./stubborn.sh], timeout: 500ms, on error: continue}\n  - set: {after: true}\n");
     let ended = running.end();
     assert_eq!(ended.result()["run"]["after"], true);
     assert!(ended.took < Duration::from_millis(500) + GRACE + MARGIN, "{ended}");
@@ -95,7 +96,8 @@ fn a_stopped_child_is_ended_too() {
 
 #[test]
 fn a_fork_storm_is_ended() {
-    let storm = "#!/bin/sh\ntrap '' TERM\necho x > started\nwhile [ -e started ]; do setsid sleep 0.2 & sleep 0.01; done\n";
+    let storm =
+        "#!/bin/sh\ntrap '' TERM\necho x > started\nwhile [ -e started ]; do setsid sleep 0.2 & sleep 0.01; done\n";
     let block = "run:\n  - {exec: [./storm.sh], timeout: 300ms}\n";
     let running = Run::block(block).executable("storm.sh", storm).start();
     let ended = running.end();

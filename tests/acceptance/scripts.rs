@@ -7,8 +7,14 @@ use crate::support::Run;
 #[test]
 fn a_script_gets_copies_and_gives_what_it_returns() {
     let ended = Run::block("data: {list: [1, 2], deep: {n: 1}}\nrun:\n  - script: a.lua\n  - script: b.lua\n")
-        .file("a.lua", "function ProcessBlock(data)\n  data.deep.n = 9\n  data.list[3] = 3\n  return {a = #data.list}\nend\n")
-        .file("b.lua", "function ProcessBlock(data)\n  return {n = data.deep.n, length = #data.list, a = data.a + 1}\nend\n")
+        .file(
+            "a.lua",
+            "function ProcessBlock(data)\n  data.deep.n = 9\n  data.list[3] = 3\n  return {a = #data.list}\nend\n",
+        )
+        .file(
+            "b.lua",
+            "function ProcessBlock(data)\n  return {n = data.deep.n, length = #data.list, a = data.a + 1}\nend\n",
+        )
         .end();
     let run = &ended.result()["run"];
     assert_eq!((&run["n"], &run["length"], &run["a"]), (&json!(1), &json!(2), &json!(4)));
@@ -42,7 +48,8 @@ fn a_script_that_is_missing_or_broken_fails_the_run() {
 
 #[test]
 fn nothing_returned_is_an_empty_mapping() {
-    let block = "run:\n  - lua: return nil\n  - lua: local unused = 1\n  - lua: 'return {}'\n  - set: {reached: true}\n";
+    let block =
+        "run:\n  - lua: return nil\n  - lua: local unused = 1\n  - lua: 'return {}'\n  - set: {reached: true}\n";
     assert_eq!(Run::block(block).end().result()["run"]["reached"], true);
 }
 

@@ -37,7 +37,8 @@ fn three_hundred_megabytes_are_cut_with_a_mark_and_bounded_memory() {
 
 #[test]
 fn output_sent_to_a_file_is_whole_and_takes_no_memory() {
-    let block = "__usage: {longrunning: true}\nrun:\n  - {exec: [head, -c, '100000000', /dev/zero], output: {file: big.bin}}\n";
+    let block =
+        "__usage: {longrunning: true}\nrun:\n  - {exec: [head, -c, '100000000', /dev/zero], output: {file: big.bin}}\n";
     let running = Run::block(block).start();
     running.wait_for_result();
     let peak = running.memory_peak();
@@ -59,7 +60,8 @@ fn a_shell_step_past_its_time_fails_with_its_children_gone() {
 
 #[test]
 fn a_step_past_its_time_with_on_error_continue_lets_the_list_go_on() {
-    let block = "run:\n  - {shell: 'echo before; sleep 600', timeout: 300ms, on error: continue}\n  - set: {reached: true}\n";
+    let block =
+        "run:\n  - {shell: 'echo before; sleep 600', timeout: 300ms, on error: continue}\n  - set: {reached: true}\n";
     let run = Run::block(block).end().result()["run"].clone();
     assert_eq!((&run["reached"], &run["output"]), (&json!(true), &json!("before\n")));
     assert_eq!(run["status"].as_array().unwrap().len(), 1);

@@ -257,7 +257,8 @@ fn hung_threads_leave_healthy_ones_on_time() {
     }
     block.push_str("run simultaneous:\n");
     for number in 0..hung {
-        writeln!(block, "  hung{number}: [{{exec: [sleep, '60'], every: 1s, timeout: 60s, name: hung{number}}}]").unwrap();
+        writeln!(block, "  hung{number}: [{{exec: [sleep, '60'], every: 1s, timeout: 60s, name: hung{number}}}]")
+            .unwrap();
     }
     block.push_str("run:\n  - call: healthy\n  - sleep: 5s\n  - call: healthy\n");
     let running = Run::block(&block).start();

@@ -86,9 +86,11 @@ impl Block {
             if !progress.runs(tag.action.when()) {
                 continue;
             }
-            run.error = progress.error.as_deref().map(RunError::to_value).or(run.error.take());
             match tag.action.apply(run).await {
-                Ok(TagOutcome::Leave) if tag.action.when() == When::AfterFailure => progress.error = None,
+                Ok(TagOutcome::Leave) if tag.action.when() == When::AfterFailure => {
+                    run.failure = None;
+                    progress.error = None;
+                }
                 Ok(TagOutcome::Leave) => progress.has_left = true,
                 Ok(outcome) => save(run, &tag.key, outcome),
                 Err(failure) => {
@@ -96,7 +98,10 @@ impl Block {
                     let error = placed(*failure.error, &tag.mark);
                     match &progress.error {
                         Some(_) => log::error!("{error}"),
-                        None => progress.error = Some(Box::new(error)),
+                        None => {
+                            run.failure = Some(Arc::new(error.clone()));
+                            progress.error = Some(Box::new(error));
+                        }
                     }
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use unidist::Stop;
 
@@ -29,6 +30,9 @@ pub struct Input {
     pub globals: Map,
 }
 
+/// How long `on error` and `always` lists may go on after a stop: the time that an ending instance waits.
+const HANDLER_AFTER_STOP_MAX: Duration = Duration::from_secs(10);
+
 static ENVIRONMENT: LazyLock<Value> = LazyLock::new(|| {
     let pairs = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, Value::String(value.into_string().ok()?))));
@@ -49,6 +53,8 @@ pub struct Run {
     pub outer: Arc<Map>,
     /// The error that `on error` lists see.
     pub error: Option<Value>,
+    /// What failed earlier in the block.
+    pub failure: Option<Arc<RunError>>,
     /// The base of relative outputs and the folder of children; `None`: the folder of the file that names them.
     pub folder: Option<PathBuf>,
     /// Unique in the instance: who holds the locks taken here.
@@ -75,6 +81,7 @@ impl Run {
             results: Map::new(),
             outer: Arc::default(),
             error: None,
+            failure: None,
             folder,
             owner,
             stop,
@@ -118,6 +125,7 @@ impl Run {
             results: Map::new(),
             outer: Arc::new(outer),
             error: self.error.clone(),
+            failure: None,
             folder: self.folder.clone(),
             owner: self.instance.next_owner(),
             stop: self.stop.clone(),
@@ -152,13 +160,32 @@ impl Run {
         Ok(())
     }
 
-    /// Runs an `on error` or `always` list with `error` in scope; its failures are logged and returned.
+    /// Runs an `on error` or `always` list with `error` in scope; pipe data stays as it was.
+    ///
+    /// The list runs although the instance is stopping, for at most 10 s after the stop.
     ///
     /// # Errors
     /// A step of the list failed.
     pub async fn handle(&mut self, handler: &Handler, error: Option<&RunError>) -> Result<(), RunError> {
-        self.error = error.map(RunError::to_value);
-        handler.run_list().run(self).await.map_err(|failure| *failure.error)
+        let pipe_data = self.pipe_data.clone();
+        let outer_stop = std::mem::take(&mut self.stop);
+        let outer_error = std::mem::replace(&mut self.error, error.map(RunError::to_value));
+        let own_stop = self.stop.clone();
+        let stopping = outer_stop.clone();
+        let limit = async move {
+            stopping.requested().await;
+            tokio::time::sleep(HANDLER_AFTER_STOP_MAX).await;
+            own_stop.request();
+            std::future::pending::<()>().await;
+        };
+        let ran = tokio::select! {
+            ran = handler.run_list().run(self) => ran,
+            () = limit => Ok(()),
+        };
+        self.error = outer_error;
+        self.stop = outer_stop;
+        self.pipe_data = pipe_data;
+        ran.map_err(|failure| *failure.error)
     }
 }
 

@@ -225,10 +225,7 @@ impl CompiledStep {
                 Ok(())
             }
             OnError::Handle(handler) => {
-                let outside = run.error.take();
-                let handled = Box::pin(run.handle(handler, Some(&error))).await;
-                run.error = outside;
-                handled?;
+                Box::pin(run.handle(handler, Some(&error))).await?;
                 if handler.continues() { Ok(()) } else { Err(error) }
             }
         }

@@ -1,21 +1,14 @@
 //! `on error` and `always`: run lists that see what failed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use unidist::Stop;
-
-use crate::block::{Compiler, Failed, Run, TagOutcome, TagResult};
-use crate::error::RunError;
+use crate::block::{Compiler, Run, TagOutcome, TagResult};
 use crate::host::BoxFuture;
 use crate::load::{Kind, Node};
 use crate::spec::{Example, Expected, FieldKind, FieldSpec, Fields};
 use crate::step::StepList;
 use crate::tag::spec::{Pattern, TagSpec};
 use crate::tag::{Found, Tag, TagAction, When};
-
-/// How long an `always` list may take once the instance is stopping; then it is stopped too.
-const STOPPING_MAX: Duration = Duration::from_secs(5);
 
 /// The longer form of a handler.
 pub(crate) const HANDLER_FIELDS: &[FieldSpec] = &[
@@ -104,8 +97,7 @@ impl Tag for Always {
             pattern: Pattern::Exact("always"),
             priority: Some(9995),
             summary: "Steps that run at the block's end whether it failed or not.",
-            text: "After a failure `error` is in scope. A failure of its own fails the block. It runs also when the instance is \
-                   stopped, for at most 5 s then.",
+            text: "After a failure `error` is in scope. A failure of its own fails the block.",
             value: FieldKind::OneOf(&[FieldKind::Steps, FieldKind::Mapping(HANDLER_FIELDS)]),
             examples: &[Example {
                 yaml: "run:\n  - set: {n: 1}\nalways:\n  - log: cleaned up\n__return_tag: answer\nanswer: 1\n",
@@ -127,35 +119,11 @@ struct HandlerAction {
 
 impl HandlerAction {
     async fn handle(&self, run: &mut Run) -> TagResult {
-        let pipe_data = run.pipe_data.clone();
-        let ran = match self.when {
-            When::Always => self.run_to_the_end(run).await,
-            _ => self.handler.run_list().run(run).await,
-        };
-        run.pipe_data = pipe_data;
-        ran.map_err(|failure| RunError::clone(&failure.error))?;
+        Box::pin(run.handle(&self.handler, run.failure.clone().as_deref())).await?;
         if self.when == When::AfterFailure && self.handler.continues() {
             return Ok(TagOutcome::Leave);
         }
         Ok(TagOutcome::Discard)
-    }
-
-    /// Runs the list though the instance is stopping, or begins to: what was begun is tidied up.
-    async fn run_to_the_end(&self, run: &mut Run) -> Result<(), Failed> {
-        let own = Stop::new();
-        let instance = std::mem::replace(&mut run.stop, own.clone());
-        let limit = async {
-            instance.requested().await;
-            tokio::time::sleep(STOPPING_MAX).await;
-            own.request();
-            std::future::pending().await
-        };
-        let ran = tokio::select! {
-            ran = self.handler.run_list().run(run) => ran,
-            ran = limit => ran,
-        };
-        run.stop = instance;
-        ran
     }
 }
 

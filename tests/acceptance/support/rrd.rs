@@ -34,6 +34,5 @@ pub(crate) fn rows(path: &Path, field: &str, seconds: i64) -> Rows {
 
 /// Whether a file is a whole PNG picture.
 pub(crate) fn is_png(path: &Path) -> bool {
-    std::fs::read(path)
-        .is_ok_and(|bytes| bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.ends_with(b"IEND\xaeB`\x82"))
+    std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.ends_with(b"IEND\xaeB`\x82"))
 }

@@ -212,7 +212,10 @@ impl std::fmt::Display for Ended {
 
 fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
-        let (source, target) = { let entry = entry.unwrap(); (entry.path(), to.join(entry.file_name())) };
+        let (source, target) = {
+            let entry = entry.unwrap();
+            (entry.path(), to.join(entry.file_name()))
+        };
         if source.is_dir() {
             fs::create_dir_all(&target).unwrap();
             copy(&source, &target);

@@ -133,7 +133,10 @@ impl Running {
     /// Whether a signal was taken: none is pending for the process any more.
     pub(crate) fn has_taken_signals(&self) -> bool {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
-        status.lines().filter_map(|line| line.strip_prefix("ShdPnd:")).all(|mask| mask.trim().bytes().all(|b| b == b'0'))
+        status
+            .lines()
+            .filter_map(|line| line.strip_prefix("ShdPnd:"))
+            .all(|mask| mask.trim().bytes().all(|b| b == b'0'))
     }
 
     /// Sends a signal.
