@@ -1,11 +1,15 @@
 //! The command line: arguments and exit codes.
 
 mod check;
+mod check_scripts;
+mod control;
 mod docs;
+mod graph;
 mod new;
 mod own_words;
 mod run;
 mod schema;
+mod series;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -49,6 +53,12 @@ enum Command {
     Docs(docs::DocsArgs),
     /// Write a first file that runs: a block, a monitor or a backup.
     New(new::NewArgs),
+    #[command(flatten)]
+    Control(control::ControlCommand),
+    /// List, read and export round-robin files.
+    Series(series::SeriesArgs),
+    /// Draw a window of a round-robin file.
+    Graph(graph::GraphArgs),
 }
 
 /// Runs the command line and says how it ended.
@@ -70,6 +80,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Schema(arguments) => schema::run(&arguments),
             Command::Docs(arguments) => docs::run(&arguments),
             Command::New(arguments) => new::run(&arguments),
+            Command::Control(command) => command.run(),
+            Command::Series(arguments) => series::run(&arguments),
+            Command::Graph(arguments) => graph::run(&arguments),
         },
         Err(error) => {
             let _ = error.print();

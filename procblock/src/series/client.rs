@@ -12,6 +12,7 @@ use unidist::Stop;
 use unidist::timeseries::{Consolidation, Definition, GraphFormat, GraphSpec, SeriesSpec, Table, Window};
 
 use super::driver;
+use super::failure::SeriesFailure;
 use super::helper::Reply;
 use super::pending::{Entry, Pending};
 use super::protocol::{Answer, Request};
@@ -31,11 +32,6 @@ const GATHER: Duration = Duration::from_millis(20);
 const SERIES_MAX: usize = 100_000;
 const GRAPHS_MAX: usize = 10_000;
 const QUESTIONS_MAX: usize = 1_000;
-
-/// A series could not be declared, read or drawn; the text names the file and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SeriesFailure(pub(super) String);
 
 /// A declared series: what samples are stored to. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -146,7 +142,7 @@ impl SeriesClient {
     /// When the description is wrong, or there are 100,000 series.
     pub fn declare(&self, spec: SeriesSpec) -> Result<Series, SeriesFailure> {
         let path = spec.path.display();
-        spec.validate().map_err(|text| SeriesFailure(format!("series {path}: {text}")))?;
+        spec.validate().map_err(|text| SeriesFailure::invalid(format!("series {path}: {text}")))?;
         let mut state = self.shared.state.lock();
         if let Some(number) = state.by_path.get(&spec.path).copied()
             && let Some(record) = state.records.get(number as usize)
@@ -158,7 +154,8 @@ impl SeriesClient {
         }
         let number = u32::try_from(state.records.len()).unwrap_or(u32::MAX);
         if state.records.len() >= SERIES_MAX {
-            return Err(SeriesFailure(format!("series {path}: there are {SERIES_MAX} series already; use fewer keys")));
+            let text = format!("series {path}: there are {SERIES_MAX} series already; use fewer keys");
+            return Err(SeriesFailure::invalid(text));
         }
         let spec = Arc::new(spec);
         state.by_path.insert(spec.path.clone(), number);
@@ -281,7 +278,7 @@ impl SeriesClient {
         let request = Request::Picture { series: path.to_owned(), graph, window, format };
         match self.ask(Some(request)).await? {
             Reply::Picture(bytes) => Ok(bytes),
-            Reply::Json(_) => Err(SeriesFailure("procblock-series answered with something else".into())),
+            Reply::Json(_) => Err(SeriesFailure::helper("procblock-series answered with something else")),
         }
     }
 
@@ -296,9 +293,9 @@ impl SeriesClient {
     async fn ask_value<T: serde::de::DeserializeOwned>(&self, request: Request) -> Result<T, SeriesFailure> {
         match self.ask(Some(request)).await? {
             Reply::Json(Answer::Result(value)) => {
-                serde_json::from_value(value).map_err(|error| SeriesFailure(error.to_string()))
+                serde_json::from_value(value).map_err(|error| SeriesFailure::helper(error.to_string()))
             }
-            _ => Err(SeriesFailure("procblock-series answered with something else".into())),
+            _ => Err(SeriesFailure::helper("procblock-series answered with something else")),
         }
     }
 
@@ -307,17 +304,18 @@ impl SeriesClient {
         {
             let mut state = self.shared.state.lock();
             if state.stop_by.is_some() {
-                return Err(SeriesFailure("the time series are being closed".into()));
+                return Err(SeriesFailure::helper("the time series are being closed"));
             }
             if state.questions.len() >= QUESTIONS_MAX {
-                return Err(SeriesFailure(format!("{QUESTIONS_MAX} questions for time series wait; ask less often")));
+                let text = format!("{QUESTIONS_MAX} questions for time series wait; ask less often");
+                return Err(SeriesFailure::helper(text));
             }
             let mark = state.pending.mark();
             state.questions.push_back(Question { request, mark, answer });
             self.shared.start(&mut state);
             self.shared.wake.notify_one();
         }
-        answered.await.unwrap_or_else(|_| Err(SeriesFailure("the time series are being closed".into())))
+        answered.await.unwrap_or_else(|_| Err(SeriesFailure::helper("the time series are being closed")))
     }
 
     /// Stores what waits and ends the helper, within `limit`; true when everything is in its file. After the limit

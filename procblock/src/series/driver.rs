@@ -6,7 +6,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::client::{FLUSH_SAMPLES, Graph, Question, SeriesFailure, Shared, State};
+use super::client::{FLUSH_SAMPLES, Graph, Question, Shared, State};
+use super::failure::SeriesFailure;
 use super::helper::{Helper, Reply, unexpected};
 use super::pending::Batch;
 use super::protocol::{Answer, Kind, Outcome, Request};
@@ -147,7 +148,7 @@ impl Driver<'_> {
                 self.batches.push_front(batch);
                 let questions = std::mem::take(&mut self.shared.state.lock().questions);
                 for question in questions {
-                    let _ = question.answer.send(Err(SeriesFailure(self.told.clone())));
+                    let _ = question.answer.send(Err(SeriesFailure::helper(self.told.clone())));
                 }
             }
             Err(Failed::Died) => self.resend(batch),
@@ -212,9 +213,9 @@ impl Driver<'_> {
             return;
         };
         let answer = match self.with_helper(|helper| helper.ask(&request)) {
-            Ok(Reply::Json(Answer::Error(text))) => Err(SeriesFailure(text)),
+            Ok(Reply::Json(Answer::Error(failure))) => Err(failure),
             Ok(reply) => Ok(reply),
-            Err(_) => Err(SeriesFailure(self.told.clone())),
+            Err(_) => Err(SeriesFailure::helper(self.told.clone())),
         };
         let _ = question.answer.send(answer);
     }

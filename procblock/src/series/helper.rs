@@ -139,7 +139,7 @@ pub(super) enum Reply {
 /// An answer that no such request has.
 pub(super) fn unexpected(reply: &Reply) -> io::Error {
     match reply {
-        Reply::Json(Answer::Error(text)) => io::Error::other(text.clone()),
+        Reply::Json(Answer::Error(failure)) => io::Error::other(failure.text.clone()),
         _ => io::Error::other("procblock-series gave an answer that makes no sense"),
     }
 }

@@ -7,10 +7,20 @@
 
 mod client;
 mod driver;
+mod export;
+mod failure;
+mod find;
 mod helper;
+mod moment;
 mod pending;
 pub mod protocol;
+mod show;
 mod status;
 
-pub use client::{FLUSH_SAMPLES, FLUSH_WINDOW, Series, SeriesClient, SeriesFailure};
+pub use client::{FLUSH_SAMPLES, FLUSH_WINDOW, Series, SeriesClient};
+pub use export::ArchiveRows;
+pub use failure::{FailureKind, SeriesFailure};
+pub use find::find_files;
+pub use moment::{MOMENT_FORMS, parse_moment, show_moment};
+pub use show::{definition_to_text, list_to_text, table_to_text};
 pub use status::{SeriesStatus, SeriesTotals};

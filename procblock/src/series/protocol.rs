@@ -12,8 +12,10 @@ use unidist::timeseries::{Consolidation, GraphFormat, GraphSpec, SeriesSpec, Win
 
 use std::path::PathBuf;
 
+use super::failure::SeriesFailure;
+
 /// Spoken by both; the first request and the first answer carry it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The most bytes of a frame: a batch stays far below, a picture of 4,000 by 4,000 pixels too.
 pub const FRAME_BYTES_MAX: usize = 64 << 20;
@@ -96,7 +98,7 @@ pub enum Answer {
     /// Done, with what was asked for.
     Result(serde_json::Value),
     /// Refused, with the reason.
-    Error(String),
+    Error(SeriesFailure),
     /// To a batch: what is worth telling, by series; the others are stored.
     Stored(Vec<Outcome>),
 }

@@ -74,7 +74,7 @@ impl CompiledStep {
     async fn fetch(self: &Arc<Self>, run: &mut Run) -> Result<(), RunError> {
         let instance = Arc::clone(&run.instance);
         let fetched = instance.threads.fetch(self, run).await?;
-        run.pipe_data.extend(fetched);
+        run.merge_fetched(fetched);
         Ok(())
     }
 

@@ -112,6 +112,11 @@ impl Running {
         self.stderr.wait(text, |lines| lines.iter().filter(|line| line.contains(text)).count() >= count)
     }
 
+    /// Waits for a text on standard output.
+    pub(crate) fn wait_for_line(&self, text: &str) -> String {
+        self.stdout.wait(text, |lines| lines.iter().any(|line| line.contains(text)))
+    }
+
     /// Waits for the whole printed result.
     pub(crate) fn wait_for_result(&self) -> serde_json::Value {
         let text = self.stdout.wait("the result", |lines| lines.last().is_some_and(|line| line.starts_with('}')));

@@ -18,7 +18,11 @@ impl Definition {
     pub fn read(path: &Path) -> Result<Self, SeriesError> {
         read::require(path)?;
         let info = rrd::ops::info::info(path).map_err(SeriesError::library("read", path))?;
-        Self::from_info(&info).ok_or_else(|| SeriesError::invalid(path, "the file's header makes no sense"))
+        Self::from_info(&info).ok_or_else(|| SeriesError::Library {
+            action: "read",
+            path: path.to_owned(),
+            reason: "its header makes no sense".into(),
+        })
     }
 
     fn from_info(info: &HashMap<String, InfoValue>) -> Option<Self> {
@@ -29,7 +33,9 @@ impl Definition {
             columns.push((index, Column::from_info(info, name)));
         }
         columns.sort_by_key(|(index, _)| *index);
-        let archives = (0..).map_while(|index| archive(info, index)).collect();
+        // Those of another kind, such as forecasts, are left out.
+        let is_there = |index: &usize| info.contains_key(&format!("rra[{index}].cf"));
+        let archives = (0..).take_while(is_there).filter_map(|index| archive(info, index)).collect();
         let definition = Definition {
             step: count(info, "step").filter(|step| *step > 0)?,
             last_update: i64::try_from(count(info, "last_update")?).ok()?,

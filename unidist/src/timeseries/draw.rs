@@ -9,7 +9,7 @@ use rrd::ops::graph::elements::{
     Area, AreaColor, CDef, ColorWithLegend, Def, GPrint, GraphElement, Legend, Line, VDef, VarName,
 };
 use rrd::ops::graph::props::{
-    FontParams, FontTag, GraphProps, ImageFormat, Labels, Limits, Misc, Size, TimeRange, Zoom,
+    ColorTag, FontParams, FontTag, GraphProps, ImageFormat, Labels, Limits, Misc, Size, TimeRange, Zoom,
 };
 use rrd::ops::graph::{Color, graph};
 
@@ -26,8 +26,22 @@ static DRAWING: Mutex<()> = Mutex::new(());
 /// librrd keeps a legend in 200 bytes (FMT_LEG_LEN in rrd_graph.h); letters of up to four bytes and a number fit.
 const LEGEND_LETTERS_MAX: usize = 24;
 
+/// The newest number is looked for in so many samples.
+const NEWEST_STEPS: i64 = 10;
+
 /// Longer titles would be cut by the picture's edge anyway.
 const TITLE_LETTERS_MAX: usize = 200;
+
+/// Everything but the fields, as black of that strength, on white: quiet, so that the numbers stand out. The grid lies
+/// over the areas.
+const LOOK: [(ColorTag, u8); 6] = [
+    (ColorTag::Grid, 12),
+    (ColorTag::MGrid, 34),
+    (ColorTag::Font, 220),
+    (ColorTag::Axis, 120),
+    (ColorTag::Frame, 120),
+    (ColorTag::Arrow, 120),
+];
 
 /// The fields' colors in turn, told apart by people with color-blind eyes too (after Okabe and Ito, 2008).
 const COLORS: [(u8, u8, u8); 12] = [
@@ -62,6 +76,7 @@ pub fn draw(series: &Path, spec: &GraphSpec, window: &Window, format: GraphForma
     let mut elements = Vec::new();
     for (index, (_, column)) in fields.iter().enumerate() {
         elements.extend(data(series, index, column, spec)?);
+        elements.extend(newest(series, index, column, newest_window(&definition, window))?);
     }
     elements.extend(shapes(spec, &fields)?);
     let properties = properties(spec, window)?;
@@ -110,16 +125,15 @@ fn chosen_fields(
     for field in &spec.fields {
         let column = field_name_in_file(field);
         if !known.contains(&column.as_str()) {
-            let text =
-                format!("the graph names the field {field:?}, but {} holds {}", series.display(), known.join(", "));
-            return Err(SeriesError::invalid(&spec.path, text));
+            let text = format!("there is no field {field:?} for the graph; the file holds {}", known.join(", "));
+            return Err(SeriesError::invalid(series, text));
         }
         chosen.push((field.clone(), column));
     }
     Ok(chosen)
 }
 
-/// The numbers of one field: `vN`, its sum with the fields before it `sN`, and its last, average and largest.
+/// The numbers of one field: `vN`, its sum with the fields before it `sN`, and its average and largest.
 fn data(series: &Path, index: usize, column: &str, spec: &GraphSpec) -> Result<Vec<GraphElement>, SeriesError> {
     let step = spec.interval.and_then(|interval| u32::try_from(interval.as_secs()).ok());
     let sum = match index {
@@ -140,11 +154,36 @@ fn data(series: &Path, index: usize, column: &str, spec: &GraphSpec) -> Result<V
         }),
         GraphElement::CDef(CDef { var_name: name("s", index, series)?, rpn: sum }),
     ];
-    for (letter, what) in [("l", "LAST"), ("a", "AVERAGE"), ("m", "MAXIMUM")] {
+    for (letter, what) in [("a", "AVERAGE"), ("m", "MAXIMUM")] {
         let rpn = format!("v{index},{what}");
         elements.push(GraphElement::VDef(VDef { var_name: name(letter, index, series)?, rpn }));
     }
     Ok(elements)
+}
+
+/// Where the newest number of a window is looked for: what is drawn sums up several samples in each point.
+fn newest_window(definition: &Definition, window: &Window) -> Window {
+    let step = i64::try_from(definition.step).unwrap_or(i64::MAX);
+    let end = window.to.min(definition.last_update);
+    let end = end.saturating_sub(end.rem_euclid(step));
+    Window::new(end.saturating_sub(step.saturating_mul(NEWEST_STEPS)).max(window.from.min(end - 1)), end)
+}
+
+/// The newest known number of a field as it was stored, `lN`.
+fn newest(series: &Path, index: usize, column: &str, window: Window) -> Result<[GraphElement; 2], SeriesError> {
+    let def = GraphElement::Def(Def {
+        var_name: name("n", index, series)?,
+        rrd: escaped(series),
+        ds_name: column.to_owned(),
+        consolidation_fn: way(Consolidation::Average),
+        step: Some(1),
+        start: Some(time_stamp(window.from)),
+        end: Some(time_stamp(window.to)),
+        // librrd sums up to a point each pixel whatever the step is.
+        reduce: Some(way(Consolidation::Last)),
+    });
+    let last = VDef { var_name: name("l", index, series)?, rpn: format!("n{index},LAST") };
+    Ok([def, GraphElement::VDef(last)])
 }
 
 /// Areas and lines with a legend line for each field, and the time of the last sample.
@@ -217,7 +256,10 @@ fn properties(spec: &GraphSpec, window: &Window) -> Result<GraphProps, SeriesErr
         misc: Misc {
             zoom: Some(zoom),
             border: Some(0),
-            fonts: HashMap::from([(FontTag::Title, FontParams { size: 10, font: None })]),
+            slope_mode: true,
+            grid_dash: Some((1, 0)),
+            colors: look(),
+            fonts: HashMap::from([(FontTag::Title, FontParams { size: 11, font: None })]),
             ..Misc::default()
         },
         ..GraphProps::default()
@@ -242,6 +284,13 @@ fn color(spec: &GraphSpec, index: usize) -> Color {
     let (red, green, blue) = COLORS.get(index % COLORS.len()).copied().unwrap_or_default();
     let own = spec.colors.get(index).and_then(|text| text.parse::<Color>().ok());
     own.unwrap_or(Color { red, green, blue, alpha: None })
+}
+
+fn look() -> HashMap<ColorTag, Color> {
+    let white = Color { red: 255, green: 255, blue: 255, alpha: None };
+    let black = |alpha| Color { red: 0, green: 0, blue: 0, alpha: Some(alpha) };
+    let lines = LOOK.into_iter().map(|(tag, strength)| (tag, black(strength)));
+    lines.chain([(ColorTag::Back, white), (ColorTag::Canvas, white)]).collect()
 }
 
 fn darker(color: Color) -> Color {

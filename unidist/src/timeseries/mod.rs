@@ -46,7 +46,7 @@ pub use graph_spec::{GraphFormat, GraphMethod, GraphSpec};
 pub use name::{FIELD_NAME_MAX, field_name_in_file, safe_key};
 pub use spec::{Archive, Consolidation, FieldSpec, FieldType, SeriesSpec, default_archives};
 pub use structure::{Column, Definition};
-pub use table::{Row, Table, Window};
+pub use table::{Row, Table, Window, format_number};
 
 #[cfg(feature = "timeseries")]
 pub use draw::{draw, draw_to_file};

@@ -1,5 +1,7 @@
 //! Reading a series back.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -81,14 +83,27 @@ pub fn info(path: &Path) -> Result<Definition, SeriesError> {
     Definition::read(path)
 }
 
-/// Tells a file that is not there from one that is wrong.
+/// Tells a file that is not there, can't be read or is of another kind from one that is wrong inside.
 pub(super) fn require(path: &Path) -> Result<(), SeriesError> {
-    match std::fs::metadata(path) {
-        Ok(_) => Ok(()),
+    let other = |reason: &str| SeriesError::Library { action: "read", path: path.to_owned(), reason: reason.into() };
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(SeriesError::Missing { path: path.to_owned() })
+            return Err(SeriesError::Missing { path: path.to_owned() });
         }
-        Err(error) => Err(SeriesError::system("read", path)(error)),
+        Err(error) => return Err(SeriesError::system("read", path)(error)),
+    };
+    // Opening a pipe would wait for its other end.
+    match metadata.file_type() {
+        kind if kind.is_dir() => return Err(other("it is a folder, not a round-robin file")),
+        kind if !kind.is_file() => return Err(other("it is no file")),
+        _ => {}
+    }
+    let mut cookie = [0; 4];
+    let read = File::open(path).and_then(|file| file.read_at(&mut cookie, 0));
+    match read.map_err(SeriesError::system("read", path))? {
+        4 if cookie == *b"RRD\0" => Ok(()),
+        _ => Err(other("it is no round-robin file")),
     }
 }
 

@@ -70,7 +70,7 @@ impl Table {
             for value in &row.values {
                 text.push(',');
                 if let Some(value) = value {
-                    let _ = write!(text, "{value}");
+                    text.push_str(&format_number(*value));
                 }
             }
             text.push('\n');
@@ -89,6 +89,13 @@ impl Table {
     }
 }
 
+/// A number with as many digits as it takes to read it back, in scientific form where that is much shorter.
+pub fn format_number(value: f64) -> String {
+    let is_plain = value == 0.0 || (1e-5..1e16).contains(&value.abs());
+    if is_plain { format!("{value}") } else { format!("{value:e}") }
+}
+
+/// Adds a cell of CSV, quoted where RFC 4180 asks for it.
 fn push_cell(text: &mut String, cell: &str) {
     if cell.contains([',', '"', '\n', '\r']) {
         let _ = write!(text, "\"{}\"", cell.replace('"', "\"\""));
@@ -112,6 +119,14 @@ mod tests {
         let json = r#"{"step":5,"fields":["a","b,\"c\""],"rows":[[10,1.5,null]]}"#;
         assert_eq!(table().trimmed().to_json().to_string(), json);
         assert_eq!(table().to_csv(), "time,a,\"b,\"\"c\"\"\"\n5,,\n10,1.5,\n15,,\n");
+    }
+
+    #[test]
+    fn numbers_read_back_and_stay_short() {
+        for (value, text) in [(93.0, "93"), (0.1, "0.1"), (-0.0, "-0"), (1e300, "1e300"), (2.5e-9, "2.5e-9")] {
+            assert_eq!(format_number(value), text);
+            assert_eq!(text.parse::<f64>().unwrap(), value);
+        }
     }
 
     #[test]

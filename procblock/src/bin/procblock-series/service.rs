@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
 use procblock::series::protocol::{Answer, BatchReader, Kind, Outcome, Request, VERSION, read_frame, write_frame};
+use procblock::series::{FailureKind, SeriesFailure};
 use serde::Serialize;
 use unidist::timeseries::{SeriesError, SeriesFile, SeriesSpec, Stored, Undo, draw, draw_to_file, fetch, info, last};
 
@@ -18,7 +19,7 @@ pub(crate) fn run(mut input: impl Read, mut output: impl Write) -> io::Result<()
             Kind::Samples => answer(&mut output, &service.store(&body))?,
             Kind::Json => match serde_json::from_slice(&body) {
                 Ok(request) => service.handle(request, &mut output)?,
-                Err(error) => answer(&mut output, &Answer::Error(format!("the request is not understood: {error}")))?,
+                Err(error) => answer(&mut output, &refused(format!("the request is not understood: {error}")))?,
             },
             Kind::Picture => return Err(io::Error::new(io::ErrorKind::InvalidData, "a picture is no request")),
         }
@@ -70,7 +71,7 @@ impl Service {
             Request::Draw { series, graph, now } => told(draw_to_file(&series, &graph, now)),
             Request::Picture { series, graph, window, format } => match draw(&series, &graph, &window, format) {
                 Ok(bytes) => return write_frame(output, Kind::Picture, &bytes),
-                Err(error) => Answer::Error(error.to_string()),
+                Err(error) => failed(&error),
             },
             Request::Fetch { series, consolidation, window } => told(fetch(&series, consolidation, &window)),
             Request::Last { series } => told(last(&series)),
@@ -81,7 +82,7 @@ impl Service {
 
     fn store(&mut self, body: &[u8]) -> Answer {
         match self.sort(body) {
-            Err(error) => Answer::Error(error),
+            Err(error) => refused(error),
             Ok((order, sent_before)) => {
                 let mut outcomes = Vec::new();
                 for number in order {
@@ -158,7 +159,22 @@ impl Series {
 fn told<T: Serialize>(result: Result<T, SeriesError>) -> Answer {
     match result.map(serde_json::to_value) {
         Ok(Ok(value)) => Answer::Result(value),
-        Ok(Err(error)) => Answer::Error(error.to_string()),
-        Err(error) => Answer::Error(error.to_string()),
+        Ok(Err(error)) => refused(error.to_string()),
+        Err(error) => failed(&error),
     }
+}
+
+/// An answer to what the runner should not have said.
+fn refused(text: String) -> Answer {
+    Answer::Error(SeriesFailure { kind: FailureKind::Helper, text })
+}
+
+fn failed(error: &SeriesError) -> Answer {
+    let kind = match error {
+        SeriesError::Missing { .. } => FailureKind::Missing,
+        SeriesError::Invalid { .. } => FailureKind::Invalid,
+        SeriesError::Library { action: "read", .. } => FailureKind::Damaged,
+        _ => FailureKind::Refused,
+    };
+    Answer::Error(SeriesFailure { kind, text: error.to_string() })
 }

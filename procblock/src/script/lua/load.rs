@@ -119,8 +119,7 @@ impl Loaded {
         let sources = SharedSources::default();
         let folder = Path::new(name).parent().map(Path::to_owned);
         let environment = environment(lua, new_environment, &sources, folder)?;
-        let lines_before = usize::try_from(first_line.saturating_sub(1)).unwrap_or(0);
-        let content = format!("{}local {} = ...; {text}", "\n".repeat(lines_before), ARGUMENTS.join(","));
+        let content = body(text, first_line);
         let function = compile(lua, &environment, &sources, (name, content.as_bytes()))
             .map_err(|error| failure::from_lua(&error, &sources.lock().chunks))?;
         let wanted = ARGUMENTS.map(|argument| text.contains(argument));
@@ -146,6 +145,12 @@ impl Loaded {
         error.place = self.sources.lock().chunks.first().map(|chunk| chunk.full().to_owned());
         error
     }
+}
+
+/// A text of a block file as a chunk: its arguments are locals, its lines count as those of the file.
+pub(super) fn body(text: &str, first_line: u32) -> String {
+    let lines_before = usize::try_from(first_line.saturating_sub(1)).unwrap_or(0);
+    format!("{}local {} = ...; {text}", "\n".repeat(lines_before), ARGUMENTS.join(","))
 }
 
 fn environment(

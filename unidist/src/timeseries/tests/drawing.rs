@@ -97,7 +97,7 @@ fn a_graph_of_an_unknown_field_or_a_missing_series_is_refused_by_name() {
     assert!(missing.ends_with("a.rrd does not exist; a series is created with its first sample"), "{missing}");
     series(&path, &["random"]);
     let error = draw(&path, &spec, &window(), GraphFormat::Png).unwrap_err().to_string();
-    assert!(error.contains("names the field \"radnom\"") && error.ends_with("holds random"), "{error}");
+    assert!(error.contains("no field \"radnom\"") && error.ends_with("holds random"), "{error}");
 }
 
 #[test]

@@ -1,13 +1,9 @@
-//! How fast samples are stored, beside rrdcached and `rrdtool update`, in one run: rates and ratios.
+//! How fast samples are stored, beside rrdcached and `rrdtool update`.
 //!
-//! `cargo run --release -p procblock --features series --example series_speed [FILES] [SAMPLES]`, by default 1,000
-//! files of 300 samples each, given in the order of time. Ours is timed until every sample is in its file. rrdcached
-//! is timed twice: until its BATCH is acknowledged, when samples are in its memory, and until FLUSHALL has written
-//! them. `rrdtool update` is timed on fewer samples, a process each.
+//! The samples are given in the order of time. Ours is timed until every sample is in its file. rrdcached is timed
+//! twice: until its BATCH is acknowledged, when samples are in its memory, and until they are written. `rrdtool
+//! update` is timed on fewer samples, a process each.
 
-#![expect(clippy::print_stdout, reason = "its output is the result")]
-
-use std::error::Error;
 use std::fs;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::os::unix::net::UnixStream;
@@ -18,42 +14,45 @@ use std::time::{Duration, Instant};
 use procblock::series::SeriesClient;
 use unidist::timeseries::{Archive, Consolidation, FieldSpec, SeriesSpec};
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+use crate::Outcome;
+use crate::program::beside;
+use crate::rounds::Pairs;
+use crate::table::{Row, Target, Unit};
 
 const START: i64 = 1_700_000_100;
 
 /// A process a sample is slow: so many are enough.
 const FORKED: usize = 300;
 
+const ROUNDS: usize = 3;
+
 struct Size {
     files: usize,
     samples: usize,
 }
 
-fn main() -> Outcome<()> {
-    let mut arguments = std::env::args().skip(1);
-    let mut number = |default| arguments.next().map_or(Ok(default), |text| text.parse());
-    let size = Size { files: number(1_000)?, samples: number(300)? };
-    let folder = std::env::temp_dir().join(format!("series-speed-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
-    let result = compare(&folder, &size);
-    fs::remove_dir_all(&folder)?;
-    result
-}
+const SIZE: Size = Size { files: 1_000, samples: 300 };
 
-fn compare(folder: &Path, size: &Size) -> Outcome<()> {
-    println!("{} files, {} samples each, given in the order of time", size.files, size.samples);
-    let ours = ours(&folder.join("ours"), size)?;
-    show("procblock-series, in the files", ours, ours);
-    let (batch, written) = rrdcached(&folder.join("rrdcached"), size)?;
-    show("rrdcached BATCH, in its memory", batch, ours);
-    show("rrdcached BATCH and FLUSHALL, in the files", written, ours);
-    show("rrdtool update, a process each", forked(&folder.join("forked"))?, ours);
-    Ok(())
-}
-
-fn show(name: &str, rate: f64, ours: f64) {
-    println!("{name:44} {rate:>12.0} samples/s   ours is {:.2} times that", ours / rate);
+/// The rows.
+pub(crate) fn rows() -> Outcome<Vec<Row>> {
+    let (mut ours_rates, mut batch, mut written, mut forked_rates) = (vec![], vec![], vec![], vec![]);
+    for _ in 0..ROUNDS {
+        let folder = tempfile::tempdir()?;
+        ours_rates.push(ours(&folder.path().join("ours"), &SIZE)?);
+        let (acknowledged, flushed) = rrdcached(&folder.path().join("rrdcached"), &SIZE)?;
+        batch.push(acknowledged);
+        written.push(flushed);
+        forked_rates.push(forked(&folder.path().join("forked"))?);
+    }
+    let row = |peer: &str, rates: Vec<f64>, target| {
+        let what = "samples stored, 1,000 files, until written";
+        Row::beside(what, peer, Unit::PerSecond("samples"), &Pairs::new(ours_rates.clone(), rates), target)
+    };
+    Ok(vec![
+        row("rrdcached BATCH, until acknowledged", batch, Target::AtLeast(1.0)),
+        row("rrdcached BATCH, until written", written, Target::Shown),
+        row("rrdtool update, a process each", forked_rates, Target::AtLeast(20.0)),
+    ])
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a benchmark")]
@@ -63,9 +62,7 @@ fn rate(samples: usize, since: Instant) -> f64 {
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a benchmark")]
 fn ours(folder: &Path, size: &Size) -> Outcome<f64> {
-    let executable = std::env::current_exe()?;
-    let target = executable.parent().and_then(Path::parent).ok_or("no target folder")?;
-    let client = SeriesClient::new(target.join("procblock-series"));
+    let client = SeriesClient::new(beside("procblock-series")?);
     let archives = vec![Archive::new(Consolidation::Average, 1, 1_000)];
     let spec = |file: usize| SeriesSpec {
         archives: archives.clone(),
@@ -96,9 +93,16 @@ fn ours(folder: &Path, size: &Size) -> Outcome<f64> {
 fn create(folder: &Path, files: usize) -> Outcome<Vec<PathBuf>> {
     fs::create_dir_all(folder)?;
     let paths: Vec<PathBuf> = (0..files).map(|file| folder.join(format!("{file}.rrd"))).collect();
+    let mut rrdtool = Command::new("rrdtool").arg("-").stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let mut requests = rrdtool.stdin.take().ok_or("rrdtool has no standard input")?;
     for path in &paths {
-        let options = ["--step", "5", "--start", &START.to_string(), "DS:n:GAUGE:120:U:U", "RRA:AVERAGE:0.5:1:1000"];
-        run(Command::new("rrdtool").arg("create").arg(path).args(options))?;
+        let path = path.display();
+        writeln!(requests, "create {path} --step 5 --start {START} DS:n:GAUGE:120:U:U RRA:AVERAGE:0.5:1:1000")?;
+    }
+    drop(requests);
+    rrdtool.wait()?;
+    if let Some(missing) = paths.iter().find(|path| !path.is_file()) {
+        return Err(format!("rrdtool did not create {}", missing.display()).into());
     }
     Ok(paths)
 }
