@@ -25,6 +25,6 @@ mod threads;
 #[cfg(feature = "series")]
 mod demos;
 #[cfg(feature = "series")]
-mod kills;
-#[cfg(feature = "series")]
 mod series;
+#[cfg(feature = "series")]
+mod soak;

@@ -87,6 +87,14 @@ impl Run {
         self
     }
 
+    /// Copies a folder's files into a folder of the run's.
+    pub(crate) fn copy_into(self, from: &Path, place: &Path) -> Self {
+        let target = self.folder.path().join(place);
+        fs::create_dir_all(&target).unwrap();
+        copy(from, &target);
+        self
+    }
+
     /// procblock's own words, before the file.
     pub(crate) fn own<const N: usize>(mut self, words: [&str; N]) -> Self {
         self.own.extend(words.map(OsString::from));
