@@ -86,8 +86,8 @@ site_#:
   set started: ${now()}
   if limit > 50 and host != "":
     set is_watched: true
-  else:
-    set is_watched: false
+    else:
+      set is_watched: false
   run:
     - name: load_#
       shell: cat /proc/loadavg

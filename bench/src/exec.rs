@@ -11,13 +11,13 @@ use crate::lua::{timed, timed_seconds};
 use crate::rounds::in_turns;
 use crate::table::{Row, Target, Unit};
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 9;
 
 const RUNS: u32 = 500;
 
 /// Six results of 50 MB each.
-const LARGE: &str =
-    "    - lua: 'return {[\"large\" .. pipe_data.index] = string.rep(\"x\", 50000000)}'\n      loop: 6\n";
+const LARGE: &str = "    - lua: 'return {[\"large\" .. pipe_data.index] = string.rep(\"x\", 50000000)}'\n      loop: 6\n      \
+     limits: {memory: 400MB}\n";
 
 /// The rows.
 pub(crate) fn rows() -> Outcome<Vec<Row>> {

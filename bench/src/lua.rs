@@ -12,7 +12,7 @@ use crate::program::result;
 use crate::rounds::in_turns;
 use crate::table::{Row, Target, Unit};
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 9;
 
 /// Steps in one chain, and how often it is called.
 const CHAIN: u32 = 1_000;
@@ -45,7 +45,9 @@ pub(crate) fn rows() -> Outcome<Vec<Row>> {
 }
 
 fn chain(step: &str) -> Outcome<String> {
-    let mut text = format!("    - call: chain\n      loop: {CALLS}\nblocks:\n  chain:\n    run:\n");
+    let mut text = format!(
+        "    - call: chain\n      loop: {CALLS}\nblocks:\n  chain:\n    __return_tag: done\n    done: {{n: 1}}\n    run:\n"
+    );
     for _ in 0..CHAIN {
         writeln!(text, "      - {step}")?;
     }
@@ -66,7 +68,7 @@ pub(crate) fn timed(data: &Value, steps: &str) -> Outcome<String> {
     let (steps, blocks) = steps.split_once("blocks:").unwrap_or((steps, ""));
     let mut text = format!("data: {data}\nrun:\n    - set: {{begun: '${{now()}}'}}\n{steps}");
     text.push_str("    - set: {seconds: '${now() - begun}'}\n__return_tag: took\ntook:\n  __priority: 900\n");
-    text.push_str("  seconds: '${run.seconds}'\n");
+    text.push_str("  seconds: '${seconds}'\n");
     if !blocks.is_empty() {
         write!(text, "blocks:{blocks}")?;
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::Outcome;
 
 /// Longer than anything that is measured takes.
-const WAIT_MAX: Duration = Duration::from_secs(120);
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Between two looks at something that tells no event.
 const LOOK_EVERY: Duration = Duration::from_millis(1);

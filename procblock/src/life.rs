@@ -132,6 +132,7 @@ impl Life {
         let watchdog = ties.notify.clone().map(|notify| tokio::spawn(watch(notify, Arc::clone(instance))));
         if let Some(notify) = &ties.notify {
             notify.ready();
+            notify.status(&format!("{} run-threads", instance.threads.all().len()));
         }
         loop {
             let request = tokio::select! {

@@ -25,6 +25,8 @@ mod threads;
 #[cfg(feature = "series")]
 mod demos;
 #[cfg(feature = "series")]
-mod series;
+mod kills;
 #[cfg(feature = "series")]
-mod soak;
+mod restarts;
+#[cfg(feature = "series")]
+mod series;

@@ -1,238 +1,280 @@
-//! Samples and graphs of block files, with the system's `rrdtool` as witness.
+//! `timeseries collect` through the built binaries, with the system's `rrdtool` as witness.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use unidist::timeseries::safe_key;
 
-use crate::support::{Ended, Run, Running, children_of, eventually, is_png, kill, rows, rrd_info};
+use crate::support::{
+    Ended, Process, Run, Running, eventually, is_png, is_png_bytes, kill, last_update, log_texts, logged_samples, rows,
+    rrd_info,
+};
 
-/// The author's second published example.
-const MONITOR: &str = r##"
-run:
-  - script: simplest.lua
-    cache: 5
-    thread_id: simplest
-    timeseries collect:
-      path: simplest.rrd
-      interval: 5
-      fields:
-        random:
-          type: GAUGE
-      graph:
-        - path: simplest.png
-          title: Simplest Monitoring Demo
-          fields: [random]
-          method: STACK
-          interval: 10
-          vertical label: "Random #s"
-__usage:
-  name: simplest
-  author: Geoff Howland
-  # Let this run, so we can monitor it
-  longrunning: true
-"##;
-
-const RANDOM: &str = "function ProcessBlock() return {random = math.random(0, 100), other = 1} end\n";
-
-/// A run-thread every second with this `timeseries collect`, whose result is this Lua table.
-fn monitor(result: &str, collect: &str) -> String {
-    format!(
-        "__usage: {{longrunning: true}}\nrun:\n  - lua: return {result}\n    every: 1s\n    name: t\n    timeseries collect: {collect}\n"
-    )
+/// A monitor of one step, every second, with the log of what is stored.
+fn monitor(lua: &str, collect: &str) -> Run {
+    let step = format!("  - lua: |\n      {lua}\n    every: 1s\n    name: t\n    timeseries collect: {collect}\n");
+    Run::block(&format!("__usage: {{longrunning: true}}\nrun:\n{step}")).own(["-v"])
 }
 
-/// The texts of the log, without times and places in the code.
-fn texts(ended: &Ended) -> Vec<String> {
-    let line = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["text"].as_str().map(str::to_string);
-    ended.stderr.lines().filter_map(line).collect()
+const COUNT: &str = "return {n = unidist.sharedcounter.increment('n')}";
+
+/// The path as it stands in the log.
+fn shown(ended: &Ended, name: &str) -> PathBuf {
+    ended.path("").canonicalize().unwrap().join(name)
 }
 
-fn files(running: &Running) -> Vec<String> {
-    let entries = fs::read_dir(running.path("out")).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+/// Every sample that the log says is stored is in the file, at the second at or before it, and the newest of them is the
+/// newest of the file. Gives their numbers.
+fn assert_stored_as_logged(ended: &Ended, name: &str, field: &str) -> Vec<f64> {
+    let path = shown(ended, name);
+    let stored = rows(&path, field, 300);
+    let logged = logged_samples(&ended.stderr, &path, field);
+    for sample in &logged {
+        let is_it = |(time, value): &(i64, f64)| sample.is_in_second(*time) && sample.value == Some(*value);
+        assert!(stored.iter().any(is_it), "{sample:?} is not in {stored:?}: {ended}");
+    }
+    assert!(logged.last().unwrap().is_in_second(last_update(&path)), "{ended}");
+    logged.iter().map(|sample| sample.value.unwrap()).collect()
+}
+
+#[test]
+fn the_first_sample_creates_the_file_and_only_declared_fields_are_kept() {
+    let lua = "return {n = file.exists('a.rrd') and 1 or 0, extra = 7}";
+    let running = monitor(lua, "{path: a.rrd, fields: [n, absent]}").start();
+    running.wait_for_error_texts("Storing RRD occurrence", 3);
+    let ended = running.interrupt();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let values = assert_stored_as_logged(&ended, "a.rrd", "n");
+    assert_eq!(values.first(), Some(&0.0), "there is no file before the first sample");
+    assert!(values.iter().skip(1).all(|value| *value == 1.0), "{values:?}");
+    let path = ended.path("a.rrd");
+    assert_eq!(rows(&path, "absent", 300), [], "what never came is unknown, not zero");
+    let info = rrd_info(&path);
+    assert!(info.contains("step = 1\n") && info.contains("ds[absent]") && !info.contains("ds[extra]"), "{info}");
+    assert_eq!(ended.stderr.matches("the result has no \\\"absent\\\", stored as unknown").count(), 1, "{ended}");
+}
+
+#[test]
+fn samples_stand_on_multiples_of_the_interval() {
+    let running = monitor(COUNT, "{path: a.rrd, interval: 7, fields: [n]}").start();
+    running.wait_for_error_text("Storing RRD occurrence");
+    let path = running.path("a.rrd");
+    let (step, time) = (rrd_info(&path).contains("step = 7\n"), last_update(&path));
+    assert_eq!((running.interrupt().code, step, time % 7), (Some(0), true, 0), "{time}");
+}
+
+#[test]
+fn the_simplest_monitor_tells_its_published_lines_in_order() {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../demos/simplest_monitor/simplest_monitor.yaml");
+    let running = Run::bare().own(["--cwd", ".", "-v"]).words([demo]).start();
+    running.wait_for_error_text("Graphing RRD");
+    let ended = running.interrupt();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let published = [
+        "Importing YAML",
+        "Long Running Process",
+        "Running Thread: Starting: simplest",
+        "Waiting for interval thread output: simplest",
+        "Storing RRD occurrence",
+        "Graphing RRD",
+        "Releasing lock: __running",
+        "Quitting...",
+        "Running Thread: Quitting: simplest",
+    ];
+    let texts = log_texts(&ended.stderr);
+    let mut from = 0;
+    for line in published {
+        let found = texts[from..].iter().position(|text| text.contains(line));
+        from += found.unwrap_or_else(|| panic!("{line:?} is not where it should be: {ended}")) + 1;
+    }
+    let path = ended.path("simplest.rrd");
+    assert_eq!(last_update(&path) % 5, 0);
+    let stored = rows(&path, "random", 60);
+    assert!(stored.iter().all(|(time, value)| time % 5 == 0 && (0.0..=100.0).contains(value)), "{stored:?}");
+    assert_eq!(stored.len(), logged_samples(&ended.stderr, &shown(&ended, "simplest.rrd"), "random").len(), "{ended}");
+    assert!(is_png(&ended.path("simplest.png")));
+}
+
+#[test]
+fn a_graph_is_replaced_as_a_whole() {
+    let running = monitor(COUNT, "{path: a.rrd, fields: [n], graph: [{path: a.png, title: Count}]}").start();
+    let path = running.path("a.png");
+    eventually("the first graph", || path.exists());
+    let mut first = File::open(&path).unwrap();
+    let versions = std::cell::RefCell::new(BTreeSet::new());
+    eventually("other graphs", || {
+        // Whenever it is looked at, it is a whole picture.
+        assert!(is_png(&path));
+        let changed = fs::metadata(&path).unwrap();
+        versions.borrow_mut().insert((changed.mtime(), changed.mtime_nsec()));
+        versions.borrow().len() >= 3
+    });
+    let mut bytes = Vec::new();
+    first.read_to_end(&mut bytes).unwrap();
+    assert!(is_png_bytes(&bytes), "who reads the earlier picture still has all of it");
+    assert_eq!(first.metadata().unwrap().nlink(), 0, "another file has its place");
+    let ended = running.interrupt();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert_eq!(pictures_and_series(&ended.path("")), ["a.png", "a.rrd"], "nothing half-written is left");
+}
+
+/// The names in a folder, without the test's own.
+fn pictures_and_series(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.') && name != "block.yaml").collect();
     names.sort();
     names
 }
 
-fn series_of(running: &Running) -> Option<i32> {
-    let name = |pid: &i32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    children_of(running.pid()).into_iter().find(|pid| name(pid).starts_with("procblock-serie"))
-}
-
 #[test]
-fn the_monitor_tells_its_life_in_the_published_order() {
-    let running = Run::named("simplest_monitor.yaml", MONITOR).file("simplest.lua", RANDOM).own(["-v"]).start();
-    let result = running.wait_for_result();
-    running.wait_for_error_texts("Graphing RRD", 2);
+fn hostile_names_and_titles_are_only_text() {
+    let hostile = r#"a"b'c:d\e;touch p1;$(touch p2)`touch p3`|touch p4&%n%s<b>:HRULE:1#ff0000"#;
+    let quoted = serde_json::to_string(hostile).unwrap();
+    let lua = format!("return {{[{quoted}] = 5}}");
+    let graph = format!("{{path: \"a ';$(touch p5).png\", title: {quoted}, vertical label: {quoted}}}");
+    let collect = format!("{{path: \"r ';$(touch p6).rrd\", fields: [{quoted}], graph: [{graph}]}}");
+    let running = monitor(&lua, &collect).start();
+    running.wait_for_error_text("Graphing RRD");
     let ended = running.interrupt();
     assert_eq!(ended.code, Some(0), "{ended}");
-    let run = &result["run"];
-    assert!(run["random"].is_i64() && run["run_thread.simplest"]["is_running"] == true, "{result}");
-    let folder = ended.path("").display().to_string();
-    let storing = format!("Storing RRD occurrence: {folder}simplest.rrd");
-    let graphing = format!("Graphing RRD: {folder}simplest.rrd");
-    let expected = [
-        format!("Importing YAML: {folder}simplest_monitor.yaml"),
-        format!("Long Running Process: Starting...  (CWD: {})", folder.trim_end_matches('/')),
-        "Running Thread: Starting: simplest".into(),
-        "Waiting for interval thread output: simplest".into(),
-        storing.clone(),
-        graphing.clone(),
-        storing,
-        graphing,
-        "ProcessAndLoop: Keyboard Interrupt: Releasing lock: __running".into(),
-        "Quitting...".into(),
-        "run-threads: 1, ".into(),
-        "Running Thread: Quitting: simplest".into(),
-    ];
-    let told = texts(&ended);
-    let told: Vec<&str> = told.iter().map(String::as_str).collect();
-    assert_eq!(told.len(), expected.len(), "{told:#?}");
-    for (told, expected) in told.iter().zip(&expected) {
-        assert!(told.starts_with(expected.as_str()), "{told} is not {expected}");
-    }
-    assert!(told[4].contains("{random: "), "{}", told[4]);
-    let rows = rows(&ended.path("simplest.rrd"), "random", 60);
-    assert!(rows.len() >= 2 && rows.iter().all(|(time, _)| time % 5 == 0), "{rows:?}");
-    assert!(is_png(&ended.path("simplest.png")));
-    let info = rrd_info(&ended.path("simplest.rrd"));
-    assert!(info.contains("step = 5") && info.contains("ds[random].type = \"GAUGE\""), "{info}");
-    assert!(!info.contains("ds[other]"), "what is not declared is not stored: {info}");
+    assert!(!ended.stderr.contains("cannot draw"), "{ended}");
+    let names = ["a ';$(touch p5).png", "r ';$(touch p6).rrd"];
+    assert_eq!(pictures_and_series(&ended.path("")), names, "nothing was executed");
+    assert!(is_png(&ended.path(names[0])));
+    assert!(rrd_info(&ended.path(names[1])).contains(".last_ds = \"5\""), "{ended}");
 }
 
 #[test]
-fn a_declared_field_that_never_came_is_unknown_and_told_once() {
-    let collect = "{path: out/a.rrd, fields: [random, absent]}";
-    let running = Run::block(&monitor("{radnom = 1, random = 2}", collect)).start();
-    eventually("samples", || {
-        running.path("out/a.rrd").exists() && rows(&running.path("out/a.rrd"), "random", 60).len() > 1
-    });
-    let absent = rows(&running.path("out/a.rrd"), "absent", 60);
-    let ended = running.interrupt();
-    assert_eq!((ended.code, absent.len()), (Some(0), 0), "{ended}");
-    assert_eq!(ended.stderr.matches("absent").count(), 1, "{ended}");
-}
-
-#[test]
-fn each_key_is_a_file_of_its_own_with_a_safe_name() {
-    let result = "{disks = {[\"/\"] = {used = 1}, [\"/home x\"] = {used = 2}, [\"../../up\"] = {used = 3}}}";
-    let graph = "graph: {path: 'out/${key}.png', title: 'Disk ${key} of ${node}'}";
-    let collect = format!("{{path: 'out/${{key}}.rrd', key: disks, fields: [used], {graph}}}");
-    let running = Run::block(&monitor(result, &collect)).start();
-    eventually("three files and three pictures", || files(&running).len() == 6);
-    let names = files(&running);
-    assert!(names.contains(&"slash.rrd".into()) && names.contains(&"slashhomespacex.rrd".into()), "{names:?}");
-    assert!(names.iter().all(|name| !name.starts_with('.')), "{names:?}");
-    eventually("pictures", || {
-        names.iter().filter(|name| name.ends_with(".png")).all(|name| is_png(&running.path("out").join(name)))
-    });
-    assert_eq!(running.interrupt().code, Some(0));
-}
-
-#[test]
-fn missing_folders_of_files_and_graphs_are_made() {
-    let collect = "{path: new/deep/a.rrd, fields: [n], graph: [{path: other/deep/a.png}, {path: other/a.svg}]}";
-    let running = Run::block(&monitor("{n = 1}", collect)).start();
-    eventually("pictures", || is_png(&running.path("other/deep/a.png")) && running.path("other/a.svg").exists());
-    assert!(running.path("new/deep/a.rrd").exists());
-    assert!(running.wait_for_file("other/a.svg", |text| text.ends_with("</svg>\n")).starts_with("<?xml"));
-    assert_eq!(running.interrupt().code, Some(0));
-}
-
-#[test]
-fn hostile_titles_fields_and_paths_are_literal_text() {
-    let hostile = "$(touch made) `touch made`; touch made \"'%s:\\ <b>\u{1}\nDEF:x=y";
-    let text = serde_json::to_string(hostile).unwrap();
-    let path = "a $(touch made);'\" `touch made`:b%s\\c";
-    let [rrd, png, svg] = ["rrd", "png", "svg"].map(|end| format!("out/{path}.{end}"));
-    let quoted = |path: &str| serde_json::to_string(path).unwrap();
-    let field = "odd name;$(touch made)\"':%s\\";
-    let graph = |path: &str| {
-        format!("{{path: {}, title: {text}, vertical label: {text}, fields: [{}]}}", quoted(path), quoted(field))
-    };
-    let collect = format!(
-        "{{path: {}, fields: [{}, plain], graph: [{}, {}]}}",
-        quoted(&rrd),
-        quoted(field),
-        graph(&png),
-        graph(&svg)
-    );
-    let block =
-        "__usage: {longrunning: true}\nrun:\n  - script: a.lua\n    every: 1s\n    name: t\n    timeseries collect: ";
-    let script = format!("function ProcessBlock() return {{[ [==[{field}]==] ] = 1, plain = 2}} end\n");
-    let running = Run::block(&format!("{block}{collect}\n")).file("a.lua", &script).start();
-    eventually("the pictures", || is_png(&running.path(&png)) && running.path(&svg).exists());
-    let drawn = running.wait_for_file(&svg, |text| text.contains("</svg>"));
-    assert_eq!(rows(&running.path(&rrd), "plain", 60)[0].1, Some(2.0));
-    let ended = running.interrupt();
-    assert_eq!(ended.code, Some(0), "{ended}");
-    for folder in ["", "out"] {
-        assert!(!ended.path(folder).join("made").exists(), "something was executed: {ended}");
-    }
-    assert!(!drawn.contains("<b>"), "the title is escaped in the picture");
-}
-
-#[test]
-fn a_later_fetch_adds_no_sample() {
+fn each_key_has_its_file_in_folders_that_are_made() {
     let block = "
 __usage: {longrunning: true}
 run:
-  - {lua: \"return {n = unidist.sharedcounter.increment('n')}\", every: 1h, name: t, timeseries collect: {path: a.rrd, interval: 1s, fields: [n]}}
-  - {sleep: 1100ms}
-  - {thread: t, loop: 50}
+  - set: {host: '${node}'}
+  - lua: \"return {disks = {['/'] = {used = 1}, ['/srv/a b'] = {used = 2}}}\"
+    every: 1s
+    name: t
+    timeseries collect:
+      path: deep/er/${key}_${node}.rrd
+      key: disks
+      fields: [used]
+      graph: [{path: 'graphs/of/${key}.png', title: '${node}: ${key}'}]
 ";
     let running = Run::block(block).own(["-v"]).start();
-    running.wait_for_result();
-    let ended = running.interrupt();
-    assert_eq!(ended.stderr.matches("Storing RRD occurrence").count(), 1, "{ended}");
-}
-
-#[test]
-fn counters_are_rates_and_more_than_five_fields_are_drawn() {
-    let names: Vec<String> = (0..8).map(|number| format!("f{number}")).collect();
-    let result = "(function() local n = unidist.sharedcounter.increment('n') local r = {c = n * 100} for i = 0, 7 do r['f' .. i] = i end return r end)()";
-    let collect = format!(
-        "{{path: out/a.rrd, fields: {{c: {{type: COUNTER}}, {}: {{}}}}, graph: [{{path: out/a.png}}]}}",
-        names.join(": {}, ")
-    );
-    let running = Run::block(&monitor(result, &collect)).start();
-    let rates =
-        || if running.path("out/a.rrd").exists() { rows(&running.path("out/a.rrd"), "c", 60) } else { Vec::new() };
-    eventually("two rates", || rates().len() >= 2);
-    let rates = rates();
-    assert!(rates.iter().all(|(_, rate)| rate.is_some_and(|rate| (rate - 100.0).abs() < 1.0)), "{rates:?}");
-    assert!(is_png(&running.path("out/a.png")));
-    assert_eq!(running.interrupt().code, Some(0));
-}
-
-#[test]
-fn a_killed_series_program_is_replaced_and_loses_nothing() {
-    let collect = "{path: out/a.rrd, fields: [n], graph: [{path: out/a.png}]}";
-    let running = Run::block(&monitor("{n = 7}", collect)).start();
-    for round in 1..4 {
-        eventually("a sample", || {
-            running.path("out/a.rrd").exists() && rows(&running.path("out/a.rrd"), "n", 60).len() > round
-        });
-        eventually("the program", || series_of(&running).is_some());
-        kill(series_of(&running).unwrap(), Signal::SIGKILL);
-    }
-    eventually("samples", || rows(&running.path("out/a.rrd"), "n", 60).len() > 5);
-    let rows = rows(&running.path("out/a.rrd"), "n", 60);
+    let host = running.wait_for_result()["run"]["host"].as_str().unwrap().to_string();
+    running.wait_for_error_texts("Graphing RRD", 2);
     let ended = running.interrupt();
     assert_eq!(ended.code, Some(0), "{ended}");
-    let times: Vec<i64> = rows.iter().map(|(time, _)| *time).collect();
-    assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 1), "every second is there: {times:?}: {ended}");
-    ended.leaves_nothing_within(Duration::ZERO);
+    let host = safe_key(&host);
+    let keys = ["slash", "slashsrvslashaspaceb"];
+    assert_eq!(pictures_and_series(&ended.path("deep/er")), keys.map(|key| format!("{key}_{host}.rrd")));
+    assert_eq!(pictures_and_series(&ended.path("graphs/of")), keys.map(|key| format!("{key}.png")));
+    for (key, value) in keys.iter().zip([1.0, 2.0]) {
+        let stored = assert_stored_as_logged(&ended, &format!("deep/er/{key}_{host}.rrd"), "used");
+        assert!(stored.iter().all(|used| *used == value), "{key}: {stored:?}");
+        assert!(is_png(&ended.path(&format!("graphs/of/{key}.png"))));
+    }
 }
 
 #[test]
-fn what_was_measured_last_is_stored_at_the_end() {
-    let collect = "{path: out/a.rrd, fields: [n]}";
-    let running = Run::block(&monitor("{n = unidist.sharedcounter.increment('n')}", collect)).start();
-    running.wait_for_result();
+fn a_fetch_of_the_newest_result_adds_no_sample() {
+    let block = format!(
+        "
+__usage: {{longrunning: true}}
+run:
+  - lua: {COUNT}
+    every: 1s
+    name: t
+    timeseries collect: {{path: a.rrd, fields: [n]}}
+  - thread: t
+    every: 20ms
+    name: reader
+"
+    );
+    let running = Run::block(&block).own(["-v"]).start();
+    running.wait_for_error_texts("Storing RRD occurrence", 3);
     let ended = running.interrupt();
-    assert_eq!(ended.code, Some(0));
-    assert_eq!(rows(&ended.path("out/a.rrd"), "n", 60)[0].1, Some(1.0), "{ended}");
-    ended.leaves_nothing_within(Duration::ZERO);
+    assert_eq!(ended.code, Some(0), "{ended}");
+    // A fetch that stored would store an old number again, as the first one of a new second.
+    let stored = assert_stored_as_logged(&ended, "a.rrd", "n");
+    assert!(stored.windows(2).all(|pair| pair[0] < pair[1]), "{stored:?}");
+}
+
+/// Rates by second of a counter that goes up by 10 with each number, and begins again at the fourth. `numbers` is a
+/// row for each second; one without a sample has the number of the next.
+fn rates(mut numbers: Vec<(i64, f64)>) -> Vec<(i64, f64)> {
+    numbers.reverse();
+    numbers.dedup_by_key(|(_, number)| *number as i64);
+    numbers.reverse();
+    let mut rates = Vec::new();
+    let mut was_restarted = false;
+    for pair in numbers.windows(2) {
+        let ((before, from), (time, to)) = (pair[0], pair[1]);
+        let is_restarted = from < 4.0 && to >= 4.0;
+        let rate = (to - from) * 10.0 / (time - before) as f64;
+        // With samples a second apart the interval behind a restart is unknown too.
+        let is_known = !is_restarted && !was_restarted;
+        rates.extend((before + 1..=time).filter(|_| is_known).map(|time| (time, rate)));
+        was_restarted = is_restarted;
+    }
+    rates
+}
+
+#[test]
+fn a_counter_is_kept_as_its_rate_and_a_restart_is_unknown() {
+    // 10 a run, and it begins again at the fourth.
+    let lua = "local n = unidist.sharedcounter.increment('n'); return {n = n, c = n < 4 and 1000 + n * 10 or n * 10}";
+    let running = monitor(lua, "{path: a.rrd, fields: {n: {}, c: {type: COUNTER, min: 0}}}").start();
+    running.wait_for_error_texts("Storing RRD occurrence", 7);
+    let ended = running.interrupt();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let path = ended.path("a.rrd");
+    let expected = rates(rows(&path, "n", 300));
+    let stored = rows(&path, "c", 300);
+    let is_near = |(one, other): (&(i64, f64), &(i64, f64))| one.0 == other.0 && (one.1 - other.1).abs() < 1e-6;
+    assert!(stored.len() == expected.len() && stored.iter().zip(&expected).all(is_near), "{stored:?} {expected:?}");
+}
+
+/// Ends the process that stores, as a crash in librrd does.
+fn crash(running: &Running) {
+    let series = running.series_process();
+    let gone = Process::open(series);
+    kill(series, Signal::SIGKILL);
+    assert!(gone.ends_within(Duration::from_secs(30)));
+}
+
+#[test]
+fn a_crash_of_the_series_process_loses_no_sample_and_the_run_goes_on() {
+    let collect = "{path: a.rrd, fields: [n], graph: [{path: a.png}]}";
+    let running = monitor(COUNT, collect).start();
+    for round in 1..=3 {
+        running.wait_for_error_texts("Storing RRD occurrence", round);
+        crash(&running);
+    }
+    running.wait_for_error_texts("Storing RRD occurrence", 5);
+    let ended = running.interrupt();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert!(ended.stderr.contains("procblock-series died and is started again"), "{ended}");
+    let stored = assert_stored_as_logged(&ended, "a.rrd", "n");
+    // Two runs of one second are one sample, the first; more than that is missing only if it was lost.
+    assert!(stored.windows(2).all(|pair| pair[1] - pair[0] <= 2.0), "{stored:?}");
+    assert!(is_png(&ended.path("a.png")));
+    ended.leaves_nothing_within(Duration::from_secs(30));
+}
+
+#[test]
+fn a_missing_series_process_is_told_once_and_the_run_goes_on() {
+    let lua = "file.append('log.txt', 'x\\n'); return {n = 1}";
+    let running = monitor(lua, "{path: a.rrd, fields: [n], graph: [{path: a.png}]}").without_companions().start();
+    running.wait_for_lines("log.txt", 4);
+    let ended = running.interrupt();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let told = ended.stderr.lines().filter(|line| line.contains("install it beside procblock")).count();
+    assert_eq!(told, 1, "{ended}");
+    assert!(!ended.path("a.rrd").exists());
+    assert!(ended.took < Duration::from_secs(5), "{ended}");
 }

@@ -193,6 +193,7 @@ impl CompiledStep {
                 tokio::select! {
                     result = self.action.run(&mut step) => result,
                     () = crate::thread::sleep(limit, &stop) => {
+                        step.run.check_stop()?;
                         let limit = crate::units::format_duration(limit);
                         Err(RunError::new(RunErrorKind::TimedOut, format!("timed out after {limit}")).into())
                     }

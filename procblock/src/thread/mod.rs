@@ -27,8 +27,12 @@ use crate::value::Map;
 use run_thread::Shared;
 use timer::{Due, Timer};
 
-/// Waits for `limit` or until a stop is requested. Holds no thread.
+/// Waits for `limit` or until a stop is requested; not at all for a limit of zero. Holds no thread.
 pub async fn sleep(limit: Duration, stop: &Stop) {
+    // The runtime's timer would round it up to a millisecond or two.
+    if limit.is_zero() {
+        return;
+    }
     tokio::select! {
         () = tokio::time::sleep(limit) => {}
         () = stop.requested() => {}

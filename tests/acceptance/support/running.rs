@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
@@ -86,15 +86,27 @@ impl Running {
 
     /// The process that its children hang on; waits for it.
     pub(crate) fn keeper(&self) -> i32 {
-        let keepers = || {
-            let children = children_of(self.pid()).into_iter();
-            children.filter(|pid| {
-                let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                line.split(|byte| *byte == 0).any(|word| word == b"__keeper")
-            })
-        };
-        eventually("a keeper", || keepers().next().is_some());
-        keepers().next().unwrap()
+        self.wait_for_child("a keeper", |line| line.split('\0').any(|word| word == "__keeper"))
+    }
+
+    /// The process that stores its time series; waits for it.
+    #[cfg(feature = "series")]
+    pub(crate) fn series_process(&self) -> i32 {
+        self.wait_for_child("procblock-series", |line| {
+            line.split('\0').next().is_some_and(|program| program.ends_with("/procblock-series"))
+        })
+    }
+
+    /// Waits for a child with such a command line.
+    fn wait_for_child(&self, what: &str, is_it: impl Fn(&str) -> bool) -> i32 {
+        let line = |pid: &i32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let find = || children_of(self.pid()).into_iter().find(|pid| is_it(&String::from_utf8_lossy(&line(pid))));
+        let found = std::cell::Cell::new(None);
+        eventually(what, || {
+            found.set(find());
+            found.get().is_some()
+        });
+        found.get().unwrap()
     }
 
     /// A path in its folder.

@@ -1,10 +1,11 @@
-//! kill -9 at any moment, again and again. `ROUNDS` says how often; `make soak` says 1,000.
+//! One monitor, killed again and again and started over its own files, often while what it left still ends.
+//!
+//! `ROUNDS` says how many kills, 50 unless given; `make soak` gives 1,000.
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::support::{Ended, Process, Run, is_png, rows, rrd_info};
+use crate::support::{Ended, Process, Run, is_png, last_update, rows};
 
 /// Seconds before a kill whose samples may be lost: the flush window, and what a busy machine adds to a batch's way.
 const WINDOW: f64 = 2.0;
@@ -36,7 +37,7 @@ end
 ";
 
 #[test]
-fn soak_of_kills_leaves_files_that_rrdtool_reads() {
+fn soak_starts_over_files_of_killed_runs_lose_nothing() {
     let rounds = std::env::var("ROUNDS").ok().map_or(ROUNDS_DEFAULT, |rounds| rounds.parse().unwrap());
     std::thread::scope(|scope| {
         for lane in 0..LANES {
@@ -104,14 +105,8 @@ fn check(ended: &Ended, due: f64, what: &str) {
         let stored = last_update(&path);
         assert!(stored >= *newest, "{what}: {name} ends at {stored}, but {newest} was due: {ended}");
         for (time, value) in rows(&path, "at", 3600) {
-            let value = value.unwrap();
             // A gap is filled with the value of the next sample.
             assert!((value - time as f64).abs() < 15.0, "{what}: {name} holds {value} at {time}: {ended}");
         }
     }
-}
-
-fn last_update(path: &Path) -> i64 {
-    let info = rrd_info(path);
-    info.lines().find_map(|line| line.strip_prefix("last_update = ")).unwrap().parse().unwrap()
 }
