@@ -1,19 +1,21 @@
 //! The thread that owns the helper: sends what is due, and starts another helper when one dies.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::client::{FLUSH_SAMPLES, Graph, Question, Shared, State};
+use super::client::{Graph, Question, Shared, State};
 use super::failure::SeriesFailure;
 use super::helper::{Helper, Reply, unexpected};
 use super::pending::Batch;
 use super::protocol::{Answer, Kind, Outcome, Request};
+use super::status::Record;
 
-/// Held samples are tried again so often.
+/// Held samples are tried again after so long, and after twice as long each time that nothing came of it.
 const RETRY: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(15);
 
 /// The longest wait before another helper is started.
 const BACK_OFF_MAX: Duration = Duration::from_secs(30);
@@ -114,7 +116,7 @@ impl Driver<'_> {
         if state.pending.len() == 0 {
             state.flush_at = None;
         }
-        let is_urgent = is_stopping || !state.questions.is_empty() || state.pending.len() >= FLUSH_SAMPLES;
+        let is_urgent = is_stopping || !state.questions.is_empty();
         if state.pending.len() > 0 && (is_urgent || state.flush_at.is_none_or(|at| now >= at)) {
             self.batches.push_back(state.pending.take());
             state.last_flush = Some(now);
@@ -179,11 +181,10 @@ impl Driver<'_> {
     fn stored(&self, batch: &Batch, outcomes: &[Outcome]) {
         let mut lines = Vec::new();
         let mut state = self.shared.state.lock();
-        let failed: Vec<u32> = outcomes.iter().filter(|o| o.error.is_some()).map(|o| o.series).collect();
+        let failed: HashSet<u32> = outcomes.iter().filter(|o| o.error.is_some()).map(|o| o.series).collect();
         for (entry, values) in batch.samples().filter(|(entry, _)| !failed.contains(&entry.series)) {
             let Some(record) = state.records.get_mut(entry.series as usize) else { continue };
-            let newest = record.status.last_time.map(|time| record.spec.floor(super::pending::whole_seconds(time)));
-            if newest.is_some_and(|newest| record.spec.floor(super::pending::whole_seconds(entry.time)) <= newest) {
+            if !is_newer(record, entry.time) {
                 continue;
             }
             record.stored(entry.time, values);
@@ -195,7 +196,7 @@ impl Driver<'_> {
         for outcome in outcomes {
             tell(&mut state, outcome);
         }
-        let news = fail(&mut state, batch, outcomes);
+        let news = fail(&mut state, batch, outcomes, &failed);
         drop(state);
         for line in lines {
             log::info!("{line}");
@@ -325,8 +326,19 @@ enum Failed {
     Died,
 }
 
+/// Whether a sample of that time is another one than the newest of the series.
+fn is_newer(record: &Record, time: f64) -> bool {
+    let sample = |time| record.spec.floor(super::pending::whole_seconds(time));
+    match record.status.last_time {
+        // The usual case, without divisions: the client waits for this.
+        Some(last) if time >= last + record.spec.interval.as_secs_f64() => true,
+        Some(last) => sample(time) > sample(last),
+        None => true,
+    }
+}
+
 /// Counts what was stored; true when the last series that could not be written is written again.
-fn count(state: &mut State, batch: &Batch, failed: &[u32]) -> bool {
+fn count(state: &mut State, batch: &Batch, failed: &HashSet<u32>) -> bool {
     let was_failing = !state.failing.is_empty();
     for (entry, _) in batch.samples().filter(|(entry, _)| !failed.contains(&entry.series)) {
         state.totals.stored += 1;
@@ -335,6 +347,7 @@ fn count(state: &mut State, batch: &Batch, failed: &[u32]) -> bool {
         record.status.stored += 1;
         if has_failed {
             record.status.last_error = None;
+            state.retry_after = Duration::ZERO;
         }
     }
     was_failing && state.failing.is_empty() && failed.is_empty()
@@ -342,15 +355,22 @@ fn count(state: &mut State, batch: &Batch, failed: &[u32]) -> bool {
 
 /// Holds the samples of series that can't be written. Returns what to tell: nothing for a reason that is known
 /// already, so that a full disk is one warning, whatever the number of series.
-fn fail(state: &mut State, batch: &Batch, outcomes: &[Outcome]) -> Option<String> {
+fn fail(state: &mut State, batch: &Batch, outcomes: &[Outcome], failed: &HashSet<u32>) -> Option<String> {
+    if failed.is_empty() {
+        return None;
+    }
+    state.pending.hold(failed, batch);
+    if state.retry_at.is_none() {
+        state.retry_after = state.retry_after.saturating_mul(2).clamp(RETRY, RETRY_MAX);
+        state.retry_at = Some(Instant::now() + state.retry_after);
+    }
+    let mut known: HashSet<String> = state.failing.values().cloned().collect();
     let mut news = None;
     let mut others = 0;
     for outcome in outcomes {
         let Some(error) = &outcome.error else { continue };
-        state.pending.hold(outcome.series, batch);
-        state.retry_at.get_or_insert(Instant::now() + RETRY);
         let reason = error.rsplit(": ").next().unwrap_or(error).to_owned();
-        let is_known = state.failing.values().any(|known| *known == reason);
+        let is_known = !known.insert(reason.clone());
         state.failing.insert(outcome.series, reason);
         if let Some(record) = state.records.get_mut(outcome.series as usize) {
             record.status.last_error = Some(error.clone());
@@ -362,7 +382,7 @@ fn fail(state: &mut State, batch: &Batch, outcomes: &[Outcome]) -> Option<String
         }
     }
     let others = if others > 0 { format!(" (and {others} more series)") } else { String::new() };
-    news.map(|error| format!("{error}{others}; samples are kept and tried again every second"))
+    news.map(|error| format!("{error}{others}; samples are kept and tried again"))
 }
 
 /// Counts what was not stored, and warns of it once a file.

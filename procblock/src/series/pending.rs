@@ -1,15 +1,15 @@
 //! Samples that are not stored yet, oldest first, within a bound.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use super::protocol::BatchWriter;
 
 /// The most numbers kept, each sample counted as its values and two more: 16 MiB.
 const NUMBERS_MAX: usize = 2 << 20;
 
-/// The most samples of one batch, and the most numbers, so that a frame stays below 20 MB.
-const BATCH_SAMPLES_MAX: usize = 250_000;
-const BATCH_NUMBERS_MAX: usize = 1_000_000;
+/// The most samples of one batch, and the most numbers, so that a frame stays below 32 MB.
+const BATCH_SAMPLES_MAX: usize = 500_000;
+const BATCH_NUMBERS_MAX: usize = 1_500_000;
 
 /// When a sample came, for which series, and how many values it has.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -102,7 +102,7 @@ impl Pending {
         self.taken >= mark
     }
 
-    /// The oldest samples, at most 250,000.
+    /// The oldest samples, at most 500,000.
     pub(super) fn take(&mut self) -> Batch {
         let mut batch = Batch::default();
         let mut numbers = 0;
@@ -116,21 +116,20 @@ impl Pending {
         batch
     }
 
-    /// Puts the samples of one series in a batch aside until [`Pending::release`], and its later ones behind them.
-    pub(super) fn hold(&mut self, series: u32, batch: &Batch) {
-        let line = self.held.entry(series).or_default();
-        for (entry, values) in batch.samples().filter(|(entry, _)| entry.series == series) {
+    /// Puts the samples of these series in a batch aside until [`Pending::release`], and their later ones behind them.
+    pub(super) fn hold(&mut self, series: &HashSet<u32>, batch: &Batch) {
+        for (entry, values) in batch.samples().filter(|(entry, _)| series.contains(&entry.series)) {
             self.numbers += entry.numbers();
-            line.push(entry, values);
+            self.held.entry(entry.series).or_default().push(entry, values);
         }
-        if !self.line.entries.iter().any(|entry| entry.series == series) {
+        if !self.line.entries.iter().any(|entry| series.contains(&entry.series)) {
             return;
         }
         let mut rest = std::mem::take(&mut self.line);
         let mut values = Vec::new();
         while let Some(entry) = rest.pop(&mut values) {
-            if entry.series == series {
-                line.push(entry, &values);
+            if series.contains(&entry.series) {
+                self.held.entry(entry.series).or_default().push(entry, &values);
                 self.taken += 1;
             } else {
                 self.line.push(entry, &values);
@@ -245,7 +244,7 @@ mod tests {
         let failed = pending.take();
         push(&mut pending, 0, 4);
         push(&mut pending, 1, 5);
-        pending.hold(0, &failed);
+        pending.hold(&HashSet::from([0]), &failed);
         push(&mut pending, 0, 6);
         let next = pending.take();
         assert_eq!((times(&next, 0), times(&next, 1)), (vec![], vec![5.0]));

@@ -118,6 +118,13 @@ pub struct Outcome {
     pub error: Option<String>,
 }
 
+impl Outcome {
+    /// Nothing worth telling.
+    pub fn of(series: u32) -> Self {
+        Outcome { series, ..Outcome::default() }
+    }
+}
+
 /// Builds the body of a batch: whether it was sent before (1 byte), then for each sample its series (4 bytes), its
 /// number of values (2), its time in seconds (8) and its values (8 each; NaN is unknown), little-endian.
 #[derive(Debug, Clone)]
@@ -172,9 +179,9 @@ impl<'a> BatchReader<'a> {
         let series = u32::from_le_bytes(self.take().ok_or(TORN)?);
         let count = u16::from_le_bytes(self.take().ok_or(TORN)?);
         let time = i64::from_le_bytes(self.take().ok_or(TORN)?);
-        for _ in 0..count {
-            values.push(f64::from_le_bytes(self.take().ok_or(TORN)?));
-        }
+        let (numbers, rest) = self.rest.split_at_checked(usize::from(count) * 8).ok_or(TORN)?;
+        self.rest = rest;
+        values.extend(numbers.as_chunks::<8>().0.iter().map(|number| f64::from_le_bytes(*number)));
         Ok(Some((series, time)))
     }
 

@@ -7,7 +7,7 @@
 //! folder next puts the noted headers back, and the samples, given again, write the same rows. The journal is for
 //! killed processes: it is not forced to the disk, as RRD files are not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -23,10 +23,14 @@ const SUFFIX: &str = ".undo";
 const HEADER_BYTES_MAX: u64 = 16 << 20;
 const JOURNAL_BYTES_MAX: u64 = 1 << 30;
 
-/// The journals of the folders this process writes to. One owner writes at a time; blocks on the disk.
-#[derive(Debug, Default)]
+/// The journals of the folders that one thread writes to; each thread of a process has its own number. Blocks on the
+/// disk.
+#[derive(Debug)]
 pub struct Undo {
-    folders: HashMap<PathBuf, Option<Journal>>,
+    number: usize,
+    entered: HashSet<PathBuf>,
+    journals: HashMap<PathBuf, Journal>,
+    entry: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -40,7 +44,6 @@ struct Journal {
 #[derive(Debug)]
 #[must_use = "the update must be marked as done"]
 pub struct Noted {
-    folder: PathBuf,
     mark: u64,
 }
 
@@ -48,13 +51,14 @@ const PENDING: u8 = b'P';
 const DONE: u8 = b'D';
 
 impl Undo {
-    /// No folder yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// No folder yet. `number` tells the threads of a process apart.
+    pub fn new(number: usize) -> Self {
+        Undo { number, entered: HashSet::new(), journals: HashMap::new(), entry: Vec::new() }
     }
 
     /// Makes ready for series in the folder of `path`: puts back what a killed process left there, the first time it
-    /// is called for a folder. Call it before [`SeriesFile::open`]. A folder that does not exist has nothing to undo.
+    /// is called for a folder. Call it before [`SeriesFile::open`], from one thread of a process. A folder that does
+    /// not exist has nothing to undo.
     ///
     /// Returns how many files were put back.
     ///
@@ -62,19 +66,19 @@ impl Undo {
     /// `System` when the folder or a journal can't be read.
     pub fn enter(&mut self, path: &Path) -> Result<usize, SeriesError> {
         let folder = folder_of(path);
-        if self.folders.contains_key(&folder) || !folder.is_dir() {
+        if self.entered.contains(folder) || !folder.is_dir() {
             return Ok(0);
         }
-        let entries = fs::read_dir(&folder).map_err(SeriesError::system("read", &folder))?;
+        let entries = fs::read_dir(folder).map_err(SeriesError::system("read", folder))?;
         let mut restored = 0;
         for entry in entries.flatten() {
             let name = entry.file_name();
             let is_journal = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
             if is_journal {
-                restored += recover(&entry.path(), &folder).map_err(SeriesError::system("read", &entry.path()))?;
+                restored += recover(&entry.path(), folder).map_err(SeriesError::system("read", &entry.path()))?;
             }
         }
-        self.folders.insert(folder, None);
+        self.entered.insert(folder.to_owned());
         Ok(restored)
     }
 
@@ -86,51 +90,52 @@ impl Undo {
         if length == 0 || length > HEADER_BYTES_MAX {
             return None;
         }
-        let folder = folder_of(path);
-        let journal = self.journal(&folder)?;
-        let mut header = vec![0; usize::try_from(length).ok()?];
         let file = File::open(path).ok()?;
-        file.read_exact_at(&mut header, 0).ok()?;
         let name = path.file_name()?.as_encoded_bytes();
-        let entry = encode(name, file.metadata().ok()?.ino(), &header)?;
-        let mark = journal.length;
-        if journal.file.write_all_at(&entry, mark).is_err() {
-            let _ = journal.file.set_len(mark);
-            return None;
-        }
-        journal.length += entry.len() as u64;
-        Some(Noted { folder, mark })
+        let mut entry = std::mem::take(&mut self.entry);
+        let noted = begin(&mut entry, name, usize::try_from(length).ok()?)
+            .filter(|at| file.read_exact_at(entry.get_mut(*at..).unwrap_or_default(), 0).is_ok())
+            .and_then(|at| finish(&mut entry, at, name, file.metadata().ok()?.ino()))
+            .and_then(|()| self.journal(folder_of(path))?.append(&entry));
+        self.entry = entry;
+        noted
     }
 
     /// The update of a noted series has returned: nothing is to be put back.
-    pub fn done(&mut self, noted: Noted) {
-        if let Some(Some(journal)) = self.folders.get_mut(&noted.folder) {
+    pub fn done(&mut self, series: &SeriesFile, noted: Noted) {
+        if let Some(journal) = self.journals.get(folder_of(&series.spec().path)) {
             let _ = journal.file.write_all_at(&[DONE], noted.mark);
         }
     }
 
     /// Forgets every note, after a batch: the journals are removed.
     pub fn clear(&mut self) {
-        for slot in self.folders.values_mut() {
-            if let Some(journal) = slot.take() {
-                let _ = fs::remove_file(&journal.path);
-            }
+        for (_, journal) in self.journals.drain() {
+            let _ = fs::remove_file(&journal.path);
         }
     }
 
     fn journal(&mut self, folder: &Path) -> Option<&mut Journal> {
-        let slot = self.folders.entry(folder.to_owned()).or_default();
-        if slot.as_ref().is_some_and(|journal| !journal.path.exists()) {
-            *slot = None;
-        }
-        if slot.is_none() {
-            let path = folder.join(format!("{PREFIX}{}{SUFFIX}", std::process::id()));
+        if !self.journals.contains_key(folder) {
+            let path = folder.join(format!("{PREFIX}{}.{}{SUFFIX}", std::process::id(), self.number));
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).ok()?;
             file.try_lock().ok()?;
             let _ = file.set_len(0);
-            *slot = Some(Journal { file, path, length: 0 });
+            self.journals.insert(folder.to_owned(), Journal { file, path, length: 0 });
         }
-        slot.as_mut()
+        self.journals.get_mut(folder)
+    }
+}
+
+impl Journal {
+    fn append(&mut self, entry: &[u8]) -> Option<Noted> {
+        let mark = self.length;
+        if self.file.write_all_at(entry, mark).is_err() {
+            let _ = self.file.set_len(mark);
+            return None;
+        }
+        self.length += entry.len() as u64;
+        Some(Noted { mark })
     }
 }
 
@@ -194,16 +199,24 @@ fn put_back(entry: &Entry<'_>, folder: &Path) -> std::io::Result<bool> {
 /// State (1 byte), length of the name (2), of the header (4), inode (8), checksum (8), name, header.
 const FIXED: usize = 23;
 
-fn encode(name: &[u8], inode: u64, header: &[u8]) -> Option<Vec<u8>> {
-    let mut entry = Vec::with_capacity(FIXED + name.len() + header.len());
+/// Lays out an entry with room for a header, and says where that begins.
+fn begin(entry: &mut Vec<u8>, name: &[u8], header_length: usize) -> Option<usize> {
+    entry.clear();
     entry.push(PENDING);
     entry.extend(u16::try_from(name.len()).ok()?.to_le_bytes());
-    entry.extend(u32::try_from(header.len()).ok()?.to_le_bytes());
-    entry.extend(inode.to_le_bytes());
-    entry.extend(checksum(name, header).to_le_bytes());
+    entry.extend(u32::try_from(header_length).ok()?.to_le_bytes());
+    entry.extend([0; FIXED - 7]);
     entry.extend(name);
-    entry.extend(header);
-    Some(entry)
+    entry.resize(entry.len() + header_length, 0);
+    Some(FIXED + name.len())
+}
+
+/// Fills in what is known only with the header, which begins at `at`.
+fn finish(entry: &mut [u8], at: usize, name: &[u8], inode: u64) -> Option<()> {
+    let sum = checksum(name, entry.get(at..)?);
+    entry.get_mut(7..15)?.copy_from_slice(&inode.to_le_bytes());
+    entry.get_mut(15..23)?.copy_from_slice(&sum.to_le_bytes());
+    Some(())
 }
 
 /// The first entry and what follows it; none where the journal is torn.
@@ -234,9 +247,9 @@ fn checksum(name: &[u8], header: &[u8]) -> u64 {
     sum
 }
 
-fn folder_of(path: &Path) -> PathBuf {
+fn folder_of(path: &Path) -> &Path {
     match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     }
 }

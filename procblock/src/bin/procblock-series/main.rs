@@ -5,6 +5,7 @@
 //! is stored; signals of a terminal or a service manager are for procblock, which then closes the input.
 
 mod service;
+mod store;
 
 use std::io::{BufReader, BufWriter, IsTerminal};
 use std::process::ExitCode;

@@ -1,12 +1,13 @@
 //! One request after the other, each answered before the next is read.
 
-use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
-use procblock::series::protocol::{Answer, BatchReader, Kind, Outcome, Request, VERSION, read_frame, write_frame};
+use procblock::series::protocol::{Answer, Kind, Request, VERSION, read_frame, write_frame};
 use procblock::series::{FailureKind, SeriesFailure};
 use serde::Serialize;
-use unidist::timeseries::{SeriesError, SeriesFile, SeriesSpec, Stored, Undo, draw, draw_to_file, fetch, info, last};
+use unidist::timeseries::{SeriesError, draw, draw_to_file, fetch, info, last};
+
+use super::store::Store;
 
 /// Serves until the input ends.
 ///
@@ -46,16 +47,7 @@ fn answer(output: &mut impl Write, answer: &Answer) -> io::Result<()> {
 
 #[derive(Default)]
 struct Service {
-    series: HashMap<u32, Series>,
-    undo: Undo,
-    values: Vec<f64>,
-}
-
-struct Series {
-    spec: SeriesSpec,
-    file: Option<SeriesFile>,
-    /// Time and first value of each sample of the batch at hand.
-    samples: Vec<(i64, usize)>,
+    store: Store,
 }
 
 impl Service {
@@ -63,10 +55,10 @@ impl Service {
         let done = match request {
             Request::Hello { .. } => Answer::Hello { protocol: VERSION },
             Request::Declare { series } => {
-                for (number, spec) in series {
-                    self.series.insert(number, Series { spec, file: None, samples: Vec::new() });
+                match series.into_iter().try_for_each(|(number, spec)| self.store.declare(number, spec)) {
+                    Ok(()) => Answer::Result(serde_json::Value::Null),
+                    Err(error) => refused(error),
                 }
-                Answer::Result(serde_json::Value::Null)
             }
             Request::Draw { series, graph, now } => told(draw_to_file(&series, &graph, now)),
             Request::Picture { series, graph, window, format } => match draw(&series, &graph, &window, format) {
@@ -81,78 +73,10 @@ impl Service {
     }
 
     fn store(&mut self, body: &[u8]) -> Answer {
-        match self.sort(body) {
+        match self.store.batch(body) {
+            Ok(outcomes) => Answer::Stored(outcomes),
             Err(error) => refused(error),
-            Ok((order, sent_before)) => {
-                let mut outcomes = Vec::new();
-                for number in order {
-                    let outcome = self.store_series(number, sent_before);
-                    if outcome != (Outcome { series: number, ..Outcome::default() }) {
-                        outcomes.push(outcome);
-                    }
-                }
-                self.undo.clear();
-                Answer::Stored(outcomes)
-            }
         }
-    }
-
-    /// Gives each series its samples, in their order; returns the series' numbers as they first come.
-    fn sort(&mut self, body: &[u8]) -> Result<(Vec<u32>, bool), String> {
-        let mut reader = BatchReader::new(body).ok_or("a batch is empty")?;
-        let mut order = Vec::new();
-        self.values.clear();
-        self.series.values_mut().for_each(|series| series.samples.clear());
-        loop {
-            let start = self.values.len();
-            let Some((number, time)) = reader.next_sample(&mut self.values)? else { break };
-            let series = self.series.get_mut(&number).ok_or("a sample names a series that was not declared")?;
-            if self.values.len() - start != series.spec.fields.len() {
-                return Err(format!("a sample of {} has another number of values", series.spec.path.display()));
-            }
-            if series.samples.is_empty() {
-                order.push(number);
-            }
-            series.samples.push((time, start));
-        }
-        Ok((order, reader.sent_before))
-    }
-
-    fn store_series(&mut self, number: u32, sent_before: bool) -> Outcome {
-        let mut outcome = Outcome { series: number, ..Outcome::default() };
-        let Some(series) = self.series.get_mut(&number) else { return outcome };
-        match series.store(&self.values, &mut self.undo) {
-            Ok(stored) if sent_before => outcome.rounded = stored.rounded,
-            Ok(stored) => {
-                (outcome.late, outcome.repeated, outcome.rounded) = (stored.late, stored.repeated, stored.rounded)
-            }
-            Err(error) => outcome.error = Some(error.to_string()),
-        }
-        outcome
-    }
-}
-
-impl Series {
-    fn store(&mut self, values: &[f64], undo: &mut Undo) -> Result<Stored, SeriesError> {
-        let mut file = match self.file.take() {
-            Some(file) => file,
-            None => {
-                undo.enter(&self.spec.path)?;
-                SeriesFile::open(&self.spec, self.samples.first().map_or(0, |(time, _)| *time))?
-            }
-        };
-        let noted = undo.note(&file);
-        let fields = self.spec.fields.len();
-        let rows =
-            self.samples.iter().map(|(time, start)| (*time, values.get(*start..start + fields).unwrap_or_default()));
-        let stored = file.update(rows);
-        if let Some(noted) = noted {
-            undo.done(noted);
-        }
-        // After an error the file is opened anew.
-        let stored = stored?;
-        self.file = Some(file);
-        Ok(stored)
     }
 }
 

@@ -13,17 +13,17 @@ fn a_header_noted_by_a_dead_process_is_put_back_and_the_samples_given_again_are_
     let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
     let mut file = SeriesFile::open(&spec, START).unwrap();
     file.update_many(&samples(&values[..3])).unwrap();
-    let mut undo = Undo::new();
+    let mut undo = Undo::new(0);
     assert!(undo.note(&file).is_some());
     file.update_many(&samples(&values)).unwrap();
     let journal =
         fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.path()).find(|p| *p != path).unwrap();
-    assert_eq!(Undo::new().enter(&path).unwrap(), 0, "the journal of a living process is left alone");
+    assert_eq!(Undo::new(0).enter(&path).unwrap(), 0, "the journal of a living process is left alone");
     // Dead: the lock is gone, the journal is not.
     let copy = fs::read(&journal).unwrap();
     drop(undo);
     fs::write(&journal, copy).unwrap();
-    let mut next = Undo::new();
+    let mut next = Undo::new(0);
     assert_eq!(next.enter(&path).unwrap(), 1);
     assert!(!journal.exists());
     let mut file = SeriesFile::open(&spec, START).unwrap();
@@ -37,13 +37,13 @@ fn what_is_done_or_replaced_or_torn_is_not_put_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.rrd");
     let mut file = SeriesFile::open(&one(&path, FieldType::Gauge), START).unwrap();
-    let mut undo = Undo::new();
+    let mut undo = Undo::new(0);
     let noted = undo.note(&file).unwrap();
     file.update_many(&samples(&[1.0])).unwrap();
     let journal =
         fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.path()).find(|p| *p != path).unwrap();
     let pending = fs::read(&journal).unwrap();
-    undo.done(noted);
+    undo.done(&file, noted);
     let done = fs::read(&journal).unwrap();
     undo.clear();
     assert!(!journal.exists());
@@ -56,11 +56,11 @@ fn what_is_done_or_replaced_or_torn_is_not_put_back() {
         ("junk", vec![b'P'; 99]),
     ] {
         fs::write(&journal, bytes).unwrap();
-        assert_eq!(Undo::new().enter(&path).unwrap(), 0, "{what}");
+        assert_eq!(Undo::new(0).enter(&path).unwrap(), 0, "{what}");
     }
     fs::copy(&path, folder.path().join("b")).unwrap();
     fs::rename(folder.path().join("b"), &path).unwrap();
     fs::write(&journal, pending).unwrap();
-    assert_eq!(Undo::new().enter(&path).unwrap(), 0, "another file");
+    assert_eq!(Undo::new(0).enter(&path).unwrap(), 0, "another file");
     assert_eq!(column(&path, START - 5, START), [Some(1.0)]);
 }

@@ -1,0 +1,175 @@
+//! Batches of samples on their way to files: sorted by series, then stored file by file, large ones by several threads.
+//!
+//! librrd may update different files at the same time; one series is never worked on by two threads.
+
+use std::sync::Mutex;
+use std::thread;
+
+use procblock::series::protocol::{BatchReader, Outcome};
+use unidist::timeseries::{SeriesError, SeriesFile, SeriesSpec, Undo};
+
+/// The most series: as many as the client declares.
+const SERIES_MAX: usize = 100_000;
+
+/// The most threads that store a batch.
+const THREADS_MAX: usize = 4;
+
+/// Samples for which another thread is worth being started.
+const SAMPLES_A_THREAD: usize = 2_000;
+
+/// Every series that was declared, by number, and the notes by which a killed update is undone.
+#[derive(Default)]
+pub(super) struct Store {
+    series: Vec<Option<Series>>,
+    /// One for each thread; the first one's also enters folders.
+    undo: Vec<Undo>,
+    values: Vec<f64>,
+}
+
+struct Series {
+    spec: SeriesSpec,
+    file: Option<SeriesFile>,
+    /// Time and first value of each sample of the batch at hand.
+    samples: Vec<(i64, usize)>,
+}
+
+/// A series with samples in the batch at hand.
+type Job<'a> = (u32, &'a mut Series);
+
+impl Store {
+    /// Makes a series known; nothing is done to its file yet.
+    pub(super) fn declare(&mut self, number: u32, spec: SeriesSpec) -> Result<(), String> {
+        let index = number as usize;
+        if index >= SERIES_MAX {
+            return Err(format!("series {number} is beyond the {SERIES_MAX} that there may be"));
+        }
+        if self.series.len() <= index {
+            self.series.resize_with(index + 1, || None);
+        }
+        if let Some(slot) = self.series.get_mut(index) {
+            *slot = Some(Series { spec, file: None, samples: Vec::new() });
+        }
+        Ok(())
+    }
+
+    /// Stores a batch. Returns what is worth telling, by series.
+    ///
+    /// # Errors
+    /// The batch makes no sense; nothing of it is stored.
+    pub(super) fn batch(&mut self, body: &[u8]) -> Result<Vec<Outcome>, String> {
+        let (samples, sent_before) = self.sort(body)?;
+        let wanted = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        let threads = (samples / SAMPLES_A_THREAD).clamp(1, wanted);
+        while self.undo.len() < threads {
+            self.undo.push(Undo::new(self.undo.len()));
+        }
+        let mut outcomes = Vec::new();
+        let jobs = ready(&mut self.series, &mut self.undo, &mut outcomes);
+        let values = self.values.as_slice();
+        let queue = Mutex::new(jobs.into_iter());
+        let undo = self.undo.get_mut(..threads).unwrap_or_default();
+        thread::scope(|scope| {
+            let queue = &queue;
+            let mut lanes = undo.iter_mut();
+            let first = lanes.next();
+            let others: Vec<_> = lanes.map(|undo| scope.spawn(|| work(queue, values, undo, sent_before))).collect();
+            outcomes.extend(first.map(|undo| work(queue, values, undo, sent_before)).unwrap_or_default());
+            // A panic goes on: what it left half done is undone by the next helper.
+            others.into_iter().for_each(|other| match other.join() {
+                Ok(told) => outcomes.extend(told),
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+        });
+        self.undo.iter_mut().for_each(Undo::clear);
+        outcomes.sort_unstable_by_key(|outcome| outcome.series);
+        Ok(outcomes)
+    }
+
+    /// Gives each series its samples, in their order. Returns how many there are, and whether they were sent before.
+    fn sort(&mut self, body: &[u8]) -> Result<(usize, bool), String> {
+        let mut reader = BatchReader::new(body).ok_or("a batch is empty")?;
+        self.values.clear();
+        self.series.iter_mut().flatten().for_each(|series| series.samples.clear());
+        let mut samples = 0;
+        loop {
+            let start = self.values.len();
+            let Some((number, time)) = reader.next_sample(&mut self.values)? else { break };
+            let series = self.series.get_mut(number as usize).and_then(Option::as_mut);
+            let series = series.ok_or("a sample names a series that was not declared")?;
+            if self.values.len() - start != series.spec.fields.len() {
+                return Err(format!("a sample of {} has another number of values", series.spec.path.display()));
+            }
+            series.samples.push((time, start));
+            samples += 1;
+        }
+        Ok((samples, reader.sent_before))
+    }
+}
+
+/// Opens what is not open yet, one file after the other; what can't be opened is told.
+fn ready<'a>(series: &'a mut [Option<Series>], undo: &mut [Undo], outcomes: &mut Vec<Outcome>) -> Vec<Job<'a>> {
+    let Some(undo) = undo.first_mut() else { return Vec::new() };
+    let mut jobs = Vec::new();
+    for (number, series) in (0..).zip(series) {
+        let Some(series) = series.as_mut().filter(|series| !series.samples.is_empty()) else { continue };
+        match series.open(undo) {
+            Ok(()) => jobs.push((number, series)),
+            Err(error) => outcomes.push(Outcome { error: Some(error.to_string()), ..Outcome::of(number) }),
+        }
+    }
+    jobs
+}
+
+/// Stores series after series until none is left.
+fn work<'a>(
+    queue: &Mutex<impl Iterator<Item = Job<'a>>>,
+    values: &[f64],
+    undo: &mut Undo,
+    sent_before: bool,
+) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    let next = || queue.lock().ok()?.next();
+    while let Some((number, series)) = next() {
+        let mut outcome = Outcome::of(number);
+        match series.store(values, undo) {
+            Ok(stored) => {
+                outcome.rounded = stored.rounded;
+                if !sent_before {
+                    (outcome.late, outcome.repeated) = (stored.late, stored.repeated);
+                }
+            }
+            Err(error) => outcome.error = Some(error.to_string()),
+        }
+        if outcome != Outcome::of(number) {
+            outcomes.push(outcome);
+        }
+    }
+    outcomes
+}
+
+impl Series {
+    fn open(&mut self, undo: &mut Undo) -> Result<(), SeriesError> {
+        if self.file.is_none() {
+            undo.enter(&self.spec.path)?;
+            let first = self.samples.first().map_or(0, |(time, _)| *time);
+            self.file = Some(SeriesFile::open(&self.spec, first)?);
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, values: &[f64], undo: &mut Undo) -> Result<unidist::timeseries::Stored, SeriesError> {
+        let Some(mut file) = self.file.take() else { return Ok(Default::default()) };
+        let noted = undo.note(&file);
+        let fields = self.spec.fields.len();
+        let rows =
+            self.samples.iter().map(|(time, start)| (*time, values.get(*start..start + fields).unwrap_or_default()));
+        let stored = file.update(rows);
+        if let Some(noted) = noted {
+            undo.done(&file, noted);
+        }
+        // After an error the file is opened anew.
+        let stored = stored?;
+        self.file = Some(file);
+        Ok(stored)
+    }
+}
