@@ -208,6 +208,11 @@ impl Store {
             return Err(Fault::Unfit("it is a database of another program: name another folder".to_owned()));
         }
         let version = self.number("PRAGMA user_version")?;
+        // SQLite reads on, and would say so at the first write.
+        if self.connection.is_readonly("main")? {
+            let reason = "it can't be written to: this user may not, or the file's header is damaged".to_owned();
+            return Err(Fault::Unfit(reason));
+        }
         if version > i64::from(VERSION) {
             let reason =
                 format!("it was written by a newer version (format {version}, this one knows {VERSION}): update");
