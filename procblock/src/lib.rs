@@ -8,6 +8,7 @@
 pub mod background;
 pub mod block;
 pub mod cli;
+pub mod control;
 pub mod docs;
 pub mod error;
 pub mod expr;

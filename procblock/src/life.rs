@@ -5,12 +5,15 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::block::Processed;
+use crate::control::{Claim, Hello, InstanceCalls, Notify, PROTOCOL, PidFile, Reload, Server};
+use crate::error::RunErrorKind;
 use crate::instance::Instance;
 use crate::runner::{Runner, load};
 use crate::units::format_duration;
@@ -36,21 +39,36 @@ pub struct End {
     pub signal: i32,
     /// Whether the file stays until stopped.
     pub is_longrunning: bool,
-    /// Whether the first pass failed.
+    /// Whether the first pass failed, other than by the stop of a longrunning file.
     pub has_failed: bool,
+}
+
+/// A reload that was asked for, and who wants to know how it went.
+struct ReloadRequest {
+    answer: Option<oneshot::Sender<Result<String, String>>>,
+}
+
+/// What ties a long run to the machine; let go when the run ends.
+struct Ties {
+    _pidfile: Option<PidFile>,
+    server: Option<Server>,
+    notify: Option<Arc<Notify>>,
 }
 
 impl Life {
     /// Runs the file from its first pass to its end; `report` is given the result of the first pass.
     ///
     /// # Errors
-    /// The instance could not start: the engine's store, signals.
+    /// The instance could not start: its name is taken, the engine's store, signals, the pidfile.
     pub async fn live(mut self, report: impl FnOnce(&Processed)) -> Result<End, String> {
         let executable = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("procblock"));
+        let claim = if self.runner.is_longrunning() { Some(take_name(&self.runner.name())?) } else { None };
         let config = self.runner.instance_config(&executable);
         let instance = Instance::start(config).map_err(|error| error.to_string())?;
-        let (reload, reloads) = mpsc::channel(RELOADS_WAITING_MAX);
-        let signal = watch_signals(&instance, reload).map_err(|error| format!("signals can't be caught: {error}"))?;
+        let (reload, mut reloads) = mpsc::channel(RELOADS_WAITING_MAX);
+        let signal =
+            watch_signals(&instance, reload.clone()).map_err(|error| format!("signals can't be caught: {error}"))?;
+        let ties = self.tie(claim, &instance, reload)?;
         if instance.is_longrunning {
             let folder = self.runner.folder().unwrap_or_else(|| self.runner.compiled.block_folder.clone());
             log::info!("Long Running Process: Starting...  (CWD: {})", folder.display());
@@ -65,32 +83,88 @@ impl Life {
             if std::io::stderr().is_terminal() {
                 eprint!("{}", banner(&instance));
             }
-            self.stay(&instance, reloads).await;
+            self.stay(&instance, &mut reloads, &ties).await;
             log::info!("Quitting...");
         }
         instance.shutdown().await;
+        if let Some(server) = ties.server {
+            server.end().await;
+        }
         Ok(End {
             signal: signal.load(Ordering::SeqCst),
             is_longrunning: instance.is_longrunning,
-            has_failed: processed.error.is_some(),
+            has_failed: processed
+                .error
+                .is_some_and(|error| error.kind != RunErrorKind::Stopped || !instance.is_longrunning),
+        })
+    }
+
+    /// The pidfile, the socket of a long run, and the service manager if there is one.
+    fn tie(
+        &self,
+        claim: Option<Claim>,
+        instance: &Arc<Instance>,
+        reload: mpsc::Sender<ReloadRequest>,
+    ) -> Result<Ties, String> {
+        let pidfile = self.runner.compiled.usage.pidfile.as_deref().map(PidFile::create).transpose();
+        let server = claim.map(|claim| {
+            let hello = Hello {
+                procblock: PROTOCOL,
+                version: env!("CARGO_PKG_VERSION").into(),
+                process: std::process::id(),
+                name: instance.name.clone(),
+                file: std::path::absolute(&self.runner.file).ok(),
+                since: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+            };
+            let folder = self.runner.folder().unwrap_or_else(|| self.runner.compiled.block_folder.clone());
+            let calls = InstanceCalls::new(Arc::clone(instance), hello.clone(), folder, Some(reload_call(reload)));
+            Server::start(claim, hello, Arc::new(calls))
+        });
+        Ok(Ties {
+            _pidfile: pidfile.map_err(|error| error.to_string())?,
+            server: server.transpose().map_err(|error| error.to_string())?,
+            notify: instance.is_longrunning.then(Notify::of_process).flatten().map(Arc::new),
         })
     }
 
     /// Until the stop: reloads as they are asked for.
-    async fn stay(&mut self, instance: &Arc<Instance>, mut reloads: mpsc::Receiver<()>) {
+    async fn stay(&mut self, instance: &Arc<Instance>, reloads: &mut mpsc::Receiver<ReloadRequest>, ties: &Ties) {
+        let watchdog = ties.notify.clone().map(|notify| tokio::spawn(watch(notify, Arc::clone(instance))));
+        if let Some(notify) = &ties.notify {
+            notify.ready();
+            notify.status(&format!("{} run-threads", instance.threads.all().len()));
+        }
         loop {
-            tokio::select! {
-                () = instance.stop.requested() => return,
-                Some(()) = reloads.recv() => match self.reload(instance).await {
-                    Ok(()) => log::info!("reloaded {}", self.runner.file.display()),
-                    Err(text) => log::error!("reload refused, the old file goes on: {text}"),
-                },
+            let request = tokio::select! {
+                () = instance.stop.requested() => break,
+                request = reloads.recv() => request,
+            };
+            let Some(request) = request else { continue };
+            if let Some(notify) = &ties.notify {
+                notify.reloading();
             }
+            let outcome = self.reload(instance).await;
+            match &outcome {
+                Ok(text) => log::info!("{text}"),
+                Err(text) => log::error!("reload refused, the old file goes on: {text}"),
+            }
+            if let Some(notify) = &ties.notify {
+                notify.ready();
+            }
+            if let Some(answer) = request.answer {
+                let _ = answer.send(outcome);
+            }
+        }
+        if let Some(notify) = &ties.notify {
+            notify.stopping();
+        }
+        if let Some(watchdog) = watchdog {
+            watchdog.abort();
         }
     }
 
     /// Builds the whole new set first, then swaps: unchanged run-threads and lists go on, the others are replaced.
-    async fn reload(&mut self, instance: &Arc<Instance>) -> Result<(), String> {
+    async fn reload(&mut self, instance: &Arc<Instance>) -> Result<String, String> {
         let compiled = load(&self.runner.file).map_err(|error| error.to_string())?;
         let options = self.runner.options().clone();
         let runner =
@@ -101,10 +175,38 @@ impl Life {
             Some(error) => Err(error.to_string()),
             None => {
                 instance.end_unnamed();
-                Ok(())
+                Ok(format!("reloaded {}", self.runner.file.display()))
             }
         }
     }
+}
+
+/// The instance's name, its own until the claim is dropped.
+fn take_name(name: &str) -> Result<Claim, String> {
+    Claim::take(name).map_err(|error| error.to_string())
+}
+
+/// A reload as the control socket calls it: waits for its outcome.
+fn reload_call(requests: mpsc::Sender<ReloadRequest>) -> Reload {
+    Arc::new(move || {
+        let requests = requests.clone();
+        Box::pin(async move {
+            let (answer, outcome) = oneshot::channel();
+            let sent = requests.send(ReloadRequest { answer: Some(answer) }).await;
+            sent.map_err(|_| "the instance is ending".to_string())?;
+            outcome.await.unwrap_or_else(|_| Err("the instance is ending".into()))
+        })
+    })
+}
+
+/// Tells the service manager that the instance is alive, as long as its runtime and its timer answer.
+async fn watch(notify: Arc<Notify>, instance: Arc<Instance>) {
+    notify
+        .watch(|| {
+            let instance = Arc::clone(&instance);
+            Box::pin(async move { instance.threads.is_alive().await })
+        })
+        .await;
 }
 
 /// What a person at a terminal is told of a long run.
@@ -127,7 +229,7 @@ fn banner(instance: &Instance) -> String {
 }
 
 /// The first INT or TERM asks the instance to stop, the second ends the process at once; HUP reloads.
-fn watch_signals(instance: &Arc<Instance>, reload: mpsc::Sender<()>) -> std::io::Result<Arc<AtomicI32>> {
+fn watch_signals(instance: &Arc<Instance>, reload: mpsc::Sender<ReloadRequest>) -> std::io::Result<Arc<AtomicI32>> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1])?;
     let received = Arc::new(AtomicI32::new(0));
     let (stop, seen) = (instance.stop.clone(), Arc::clone(&received));
@@ -135,7 +237,7 @@ fn watch_signals(instance: &Arc<Instance>, reload: mpsc::Sender<()>) -> std::io:
         for signal in signals.forever() {
             match signal {
                 SIGHUP => {
-                    let _ = reload.try_send(());
+                    let _ = reload.try_send(ReloadRequest { answer: None });
                 }
                 SIGUSR1 => crate::logging::reopen(),
                 _ => {

@@ -135,13 +135,22 @@ fn describe(ended: &Ended, found: &mut String) {
     found.push_str(&stdout);
     if !ended.stderr.is_empty() {
         let stderr = ended.stderr.replace(&*ended.path("").to_string_lossy(), "<folder>/");
-        write!(found, "--- stderr\n{stderr}").unwrap();
+        found.push_str("--- stderr\n");
+        for line in stderr.lines() {
+            writeln!(found, "{}", log_text(line).as_deref().unwrap_or(line)).unwrap();
+        }
     }
     match ended.code {
         Some(0) => {}
         Some(code) => writeln!(found, "--- exit code {code}").unwrap(),
         None => found.push_str("--- ended by a signal\n"),
     }
+}
+
+/// A line of the log, without its time and place in the code.
+fn log_text(line: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(line).ok()?;
+    Some(format!("log: {}: {}", value.get("level")?.as_str()?, value.get("text")?.as_str()?))
 }
 
 /// Puts markers where numbers are never the same twice.

@@ -15,6 +15,7 @@ mod blocks;
 mod cases;
 mod children;
 mod command_line;
+mod control;
 mod life;
 mod scripts;
 mod steps;

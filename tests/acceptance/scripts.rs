@@ -27,8 +27,8 @@ fn a_script_that_is_missing_or_broken_fails_the_run() {
         ("run: [{script: syntax.lua}]", "syntax.lua:3"),
         ("run: [{script: entry.lua}]", "ProcessBlock"),
         ("run: [{script: raising.lua}]", "raised on purpose"),
-        ("run: [{script: number.lua}]", "not a mapping"),
-        ("run: [{script: list.lua}]", "not a mapping"),
+        ("run: [{script: number.lua}]", "expected a mapping"),
+        ("run: [{script: list.lua}]", "expected a mapping"),
         ("run: [{lua: 'return nope.nope'}]", "nope"),
     ];
     for (block, told) in broken {

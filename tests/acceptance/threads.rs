@@ -273,3 +273,14 @@ fn hung_threads_leave_healthy_ones_on_time() {
     assert_eq!(ended.code, Some(0));
     ended.leaves_nothing_within(Duration::ZERO);
 }
+
+#[test]
+fn memory_grows_with_the_number_of_threads_and_not_its_square() {
+    let mut block = format!("{LONGRUNNING}run:\n");
+    for number in 0..2000 {
+        writeln!(block, "  - {{lua: \"return {{n = {number}}}\", every: 1h, name: t{number}}}").unwrap();
+    }
+    let running = Run::block(&block).start();
+    running.wait_for_result();
+    assert!(running.memory_peak() < 150 << 20, "{} MiB", running.memory_peak() >> 20);
+}

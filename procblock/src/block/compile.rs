@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use crate::block::{Block, TagEntry};
 use crate::load::{Document, Entry, Kind, LoadError, Mark, Node, Problem, Problems, load_file, nearest};
+use crate::script::Script;
 use crate::tag::{self, COMING_TAGS, Found, NestedBlock, PlainValue};
 use crate::usage::Usage;
 use crate::value::Value;
@@ -18,6 +19,9 @@ const TYPO_TAG_LENGTH: usize = 8;
 
 /// How many letters may differ between a tag and its mistyped form.
 const TYPO_LETTERS: usize = 2;
+
+/// A script sees its block and the one around it.
+const SEEN_BY_SCRIPT: u8 = 2;
 
 /// A block that `call` refers to: filled in when the whole file was compiled.
 pub type CalledBlock = Arc<OnceLock<Arc<Block>>>;
@@ -58,10 +62,32 @@ pub struct Compiler {
     pub stays: bool,
     /// Fields of every series file that steps collect, by path: for `check`.
     pub series_paths: Vec<String>,
+    /// Scripts that steps name: for `check`.
+    pub scripts: Vec<ScriptUse>,
+    /// How many levels of blocks, from the one being compiled outwards, a script in it may look at.
+    seen_levels: u8,
     root: Arc<Node>,
     called: HashMap<(PathBuf, String), CalledBlock>,
     waiting: Vec<(CalledBlock, Arc<Node>, String, Mark)>,
     files: Vec<PathBuf>,
+}
+
+/// A script that a step names, where it is known without running anything.
+pub struct ScriptUse {
+    /// The script.
+    pub script: Arc<Script>,
+    /// Where the step names it, or where its text begins.
+    pub node: Node,
+}
+
+/// What is known about a file without running it: for `check`.
+pub struct Survey {
+    /// Errors and warnings, by line.
+    pub problems: Vec<Problem>,
+    /// Every script that its steps name.
+    pub scripts: Vec<ScriptUse>,
+    /// The Python interpreter that the file wants.
+    pub python: Option<String>,
 }
 
 /// Compiles a loaded file.
@@ -69,6 +95,20 @@ pub struct Compiler {
 /// # Errors
 /// Every mistake of the file and of the files it includes or calls.
 pub fn compile(document: Document) -> Result<Compiled, LoadError> {
+    let (mut compiled, compiler) = build(document);
+    compiled.warnings.extend(compiler.problems.finish()?);
+    Ok(compiled)
+}
+
+/// Compiles a loaded file and tells all that there is to say about it.
+pub fn survey(document: Document) -> Survey {
+    let (compiled, compiler) = build(document);
+    let mut problems = compiled.warnings;
+    problems.extend(compiler.problems.into_sorted());
+    Survey { problems, scripts: compiler.scripts, python: compiled.usage.python }
+}
+
+fn build(document: Document) -> (Compiled, Compiler) {
     let root = Arc::new(document.root);
     let mut compiler = Compiler {
         problems: Problems::new(),
@@ -77,6 +117,8 @@ pub fn compile(document: Document) -> Result<Compiled, LoadError> {
         repeats: false,
         stays: false,
         series_paths: Vec::new(),
+        scripts: Vec::new(),
+        seen_levels: 0,
         root: Arc::clone(&root),
         called: HashMap::new(),
         waiting: Vec::new(),
@@ -87,19 +129,18 @@ pub fn compile(document: Document) -> Result<Compiled, LoadError> {
     let block = compiler.block(&root);
     compiler.finish_called();
     let folder = usage.cwd.as_ref().map(|cwd| root.mark.source.resolve(cwd));
-    let mut warnings = document.warnings;
-    warnings.extend(compiler.problems.finish()?);
-    Ok(Compiled {
+    let compiled = Compiled {
         block: Arc::new(block),
         usage,
         block_folder: root.mark.source.folder.clone(),
         folder,
         data: data.and_then(|value| value.as_object().cloned()).unwrap_or_default(),
-        files: compiler.files,
+        files: std::mem::take(&mut compiler.files),
         repeats: compiler.repeats,
         stays: compiler.stays,
-        warnings,
-    })
+        warnings: document.warnings,
+    };
+    (compiled, compiler)
 }
 
 /// Compiles the mapping behind `if`, `elif` and `else`.
@@ -112,7 +153,38 @@ pub fn compile_branch(node: &Node, compiler: &mut Compiler) -> Option<Block> {
     None
 }
 
+/// Every tag as documentation shows it.
+static PATTERNS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let texts = tag::ALL.iter().map(|tag| tag.spec().pattern.text());
+    texts.filter(|text| !text.starts_with("__")).collect()
+});
+
+/// The tag that the key is, but for a letter or two.
+fn nearly_a_tag(key: &str) -> Option<&'static str> {
+    let is_near = |tag: &&String| {
+        tag.len() >= TYPO_TAG_LENGTH
+            && tag.len().abs_diff(key.len()) <= TYPO_LETTERS
+            && strsim::levenshtein(tag, key) <= TYPO_LETTERS
+    };
+    PATTERNS.iter().find(is_near).map(String::as_str)
+}
+
+/// The likeliest tag that begins with the key's first word.
+fn same_first_word(key: &str) -> Option<&'static str> {
+    let first_word = key.split(' ').next();
+    let candidates = || PATTERNS.iter().map(String::as_str).filter(|tag| tag.split(' ').next() == first_word);
+    nearest(key, candidates()).or_else(|| candidates().next())
+}
+
 impl Compiler {
+    /// Notes a script of the block being compiled; `script` is none while its path is filled in at run time.
+    pub fn add_script(&mut self, script: Option<&Arc<Script>>, node: &Node) {
+        self.seen_levels = SEEN_BY_SCRIPT;
+        if let Some(script) = script {
+            self.scripts.push(ScriptUse { script: Arc::clone(script), node: node.clone() });
+        }
+    }
+
     /// Compiles a mapping as a block.
     pub fn block(&mut self, node: &Node) -> Block {
         let outside = self.script_prefix.clone();
@@ -124,16 +196,18 @@ impl Compiler {
         self.refuse_both_spellings(node);
         tags.sort_by_key(|tag| tag.priority);
         self.script_prefix = outside;
-        Block { tags, return_tag: self.return_tag(node), source: Arc::new(node.to_value()) }
+        // Only scripts look at it: a copy for each level of a deep file would grow with the depth.
+        let source = if self.seen_levels > 0 { node.to_value() } else { Value::Null };
+        Block { tags, return_tag: self.return_tag(node), source: Arc::new(source) }
     }
 
     /// `run simultaneous` and `run_simultaneous` are one key.
     fn refuse_both_spellings(&mut self, node: &Node) {
         let entries = node.entries().unwrap_or_default();
-        for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.key.contains('_')) {
+        let is_whole_tag = |entry: &&Entry| tag::find(&entry.key).is_some_and(|(_, variable)| variable.is_empty());
+        for entry in entries.iter().filter(|entry| entry.key.contains('_')).filter(is_whole_tag) {
             let spaced = entry.key.replace('_', " ");
-            let twin = entries.iter().enumerate().find(|(other, twin)| *other != index && twin.key == spaced);
-            if let (Some((_, twin)), Some(_)) = (twin, tag::find(&entry.key)) {
+            if let Some(twin) = entries.iter().find(|twin| twin.key == spaced) {
                 let what = format!("\"{spaced}\" is given twice, also at line {}", twin.mark.line);
                 self.problems.error(&entry.mark, what, "keep one of the two spellings");
             }
@@ -184,7 +258,9 @@ impl Compiler {
     fn plain(&mut self, entry: &Entry) -> Option<Box<dyn tag::TagAction>> {
         self.refuse_typo(entry)?;
         if entry.value.entries().is_some() {
+            let outside = std::mem::take(&mut self.seen_levels);
             let block = self.block(&entry.value);
+            self.seen_levels = outside.max(self.seen_levels.saturating_sub(1));
             return Some(Box::new(NestedBlock::new(entry, block)));
         }
         Some(Box::new(PlainValue::compile(&entry.value, &mut self.problems)))
@@ -207,19 +283,7 @@ impl Compiler {
             self.problems.error(&entry.mark, what, "put it inside the mapping of the if that it belongs to");
             return None;
         }
-        let patterns: Vec<String> = tag::ALL.iter().map(|tag| tag.spec().pattern.text()).collect();
-        let first_word = spaced.split(' ').next().unwrap_or_default();
-        let near = patterns
-            .iter()
-            .find(|tag| tag.len() >= TYPO_TAG_LENGTH && strsim::levenshtein(tag, &spaced) <= TYPO_LETTERS)
-            .or_else(|| {
-                let same_word = |tag: &&String| key.contains(' ') && tag.split(' ').next() == Some(first_word);
-                let candidates: Vec<&String> = patterns.iter().filter(same_word).collect();
-                let best = nearest(&spaced, candidates.iter().map(|tag| tag.as_str()));
-                best.and_then(|word| candidates.iter().find(|tag| tag.as_str() == word).copied())
-                    .or_else(|| candidates.first().copied())
-            })
-            .filter(|tag| !tag.starts_with("__"));
+        let near = nearly_a_tag(&spaced).or_else(|| key.contains(' ').then(|| same_first_word(&spaced)).flatten());
         let Some(near) = near else { return Some(()) };
         let what = format!("unknown tag \"{key}\"");
         self.problems.error(
@@ -232,6 +296,8 @@ impl Compiler {
 
     /// The block that `call` names: in this file, or in another one.
     pub fn called(&mut self, file: Option<&Node>, name: Option<&str>, mark: &Mark) -> Option<CalledBlock> {
+        // Scripts of the called block see this one as the block around theirs.
+        self.seen_levels = self.seen_levels.max(1);
         let (path, root) = match file {
             None => (PathBuf::new(), Arc::clone(&self.root)),
             Some(node) => self.called_file(node)?,
@@ -266,6 +332,7 @@ impl Compiler {
     fn finish_called(&mut self) {
         while let Some((slot, root, name, mark)) = self.waiting.pop() {
             let Some(node) = self.find_block(&root, &name, &mark) else { continue };
+            self.seen_levels = 0;
             let block = self.block(&node);
             if slot.set(Arc::new(block)).is_err() {
                 log::debug!("the block {name} was compiled twice");

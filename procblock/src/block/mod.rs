@@ -9,7 +9,7 @@ mod outcome;
 mod process;
 mod run;
 
-pub use compile::{CalledBlock, Compiled, Compiler, compile, compile_branch};
+pub use compile::{CalledBlock, Compiled, Compiler, ScriptUse, Survey, compile, compile_branch, survey};
 pub use outcome::{Failed, Processed, TagOutcome, TagResult};
 pub use process::{Block, TagEntry};
 pub use run::{Input, Run, placed};

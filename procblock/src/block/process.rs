@@ -66,11 +66,9 @@ impl Block {
 
     /// Runs the tags into the surrounding run's own data and results, as a branch of `if` does.
     pub(crate) async fn process_within(&self, run: &mut Run) -> TagResult {
-        let outside = std::mem::take(&mut run.results);
         let visible = Arc::clone(&run.outer);
-        let mut outer = Map::clone(&visible);
-        outer.extend(outside.iter().map(|(key, value)| (key.clone(), value.clone())));
-        run.outer = Arc::new(outer);
+        run.outer = run.outer_with_results();
+        let outside = std::mem::take(&mut run.results);
         let error = self.run_tags(run).await;
         run.outer = visible;
         let merged = std::mem::replace(&mut run.results, outside);

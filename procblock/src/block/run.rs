@@ -1,5 +1,6 @@
 //! One block being run: its data, its results so far, its locks.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -62,6 +63,8 @@ pub struct Run {
     pub block: Arc<Value>,
     /// Locks held for the rest of the block, by name.
     pub guards: Vec<(String, unidist::LockGuard)>,
+    /// Keys of pipe data that run-threads gave.
+    fetched: HashSet<String>,
     depth: u32,
 }
 
@@ -84,8 +87,38 @@ impl Run {
             stop,
             block: Arc::default(),
             guards: Vec::new(),
+            fetched: HashSet::new(),
             depth: 0,
         }
+    }
+
+    /// What the enclosing blocks and this one left so far.
+    pub(super) fn outer_with_results(&self) -> Arc<Map> {
+        if self.results.is_empty() {
+            return Arc::clone(&self.outer);
+        }
+        let mut outer = Map::clone(&self.outer);
+        outer.extend(self.results.iter().map(|(key, value)| (key.clone(), value.clone())));
+        Arc::new(outer)
+    }
+
+    /// Merges what a run-thread gave into pipe data.
+    pub fn merge_fetched(&mut self, result: Map) {
+        self.fetched.extend(result.keys().cloned());
+        self.pipe_data.extend(result);
+    }
+
+    /// The run that a run-thread starts each of its runs from: pipe data without what other run-threads gave, which
+    /// would be out of date from the first run on.
+    ///
+    /// # Errors
+    /// As [`Run::nested`].
+    pub fn seed(&self) -> Result<Run, RunError> {
+        // The list's own keys stand first as a rule: with the count known, a long list of run-threads is not gone through
+        // for each of them.
+        let count = self.pipe_data.len().saturating_sub(self.fetched.len());
+        let own = self.pipe_data.iter().filter(|(key, _)| !self.fetched.contains(*key)).take(count);
+        self.nested_with(own.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 
     /// A run for a block inside this one, or beside it in another run-thread: it starts from copies.
@@ -93,19 +126,22 @@ impl Run {
     /// # Errors
     /// Blocks are nested too deeply, as when a block calls itself for ever.
     pub fn nested(&self) -> Result<Run, RunError> {
+        self.nested_with(self.pipe_data.clone())
+    }
+
+    fn nested_with(&self, pipe_data: Map) -> Result<Run, RunError> {
         if self.depth >= DEPTH_MAX {
             return Err(RunError::failed(format!(
                 "blocks run inside blocks more than {DEPTH_MAX} deep; does one call itself?"
             )));
         }
-        let mut outer = Map::clone(&self.outer);
-        outer.extend(self.results.iter().map(|(key, value)| (key.clone(), value.clone())));
+        let outer = self.outer_with_results();
         Ok(Run {
             instance: Arc::clone(&self.instance),
             input: Arc::clone(&self.input),
-            pipe_data: self.pipe_data.clone(),
+            pipe_data,
             results: Map::new(),
-            outer: Arc::new(outer),
+            outer,
             error: self.error.clone(),
             failure: None,
             folder: self.folder.clone(),
@@ -113,6 +149,7 @@ impl Run {
             stop: self.stop.clone(),
             block: Arc::clone(&self.block),
             guards: Vec::new(),
+            fetched: HashSet::new(),
             depth: self.depth + 1,
         })
     }

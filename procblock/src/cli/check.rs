@@ -1,41 +1,91 @@
-//! `procblock check FILE…`: every problem of a file, nothing run.
+//! `procblock check FILE…`: every problem of every file, nothing run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde_json::json;
 
-use crate::block::compile;
+use crate::block::survey;
+use crate::cli::check_scripts;
+use crate::cli::run::print;
 use crate::cli::{EXIT_BAD_FILE, EXIT_DONE};
-use crate::load::load_file;
+use crate::load::{Problem, Problems, Severity, load_file};
+use crate::value::Value;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Lines on standard error; nothing for a good file.
+    #[default]
+    Text,
+    /// A list of {file, line, column, severity, what, remedy} on standard output.
+    Json,
+}
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
     /// The block files.
-    #[arg(required = true)]
+    #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// How problems are printed.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
     /// Warnings refuse a file too.
     #[arg(long)]
     deny_warnings: bool,
 }
 
 pub(super) fn run(arguments: &CheckArgs) -> ExitCode {
-    let mut code = EXIT_DONE;
+    let mut found: Vec<Problem> = Vec::new();
     for file in &arguments.files {
-        match load_file(file).and_then(compile) {
-            Ok(compiled) => {
-                for warning in &compiled.warnings {
-                    eprintln!("{warning}");
-                }
-                if arguments.deny_warnings && !compiled.warnings.is_empty() {
-                    code = EXIT_BAD_FILE;
-                }
-            }
-            Err(error) => {
-                eprintln!("{error}");
-                code = EXIT_BAD_FILE;
+        // A file that two others include is told about once.
+        for problem in problems_of(file) {
+            if !found.contains(&problem) {
+                found.push(problem);
             }
         }
     }
-    ExitCode::from(code)
+    match arguments.output {
+        Format::Text => found.iter().for_each(|problem| eprintln!("{problem}")),
+        Format::Json => {
+            let list: Vec<Value> = found.iter().map(to_value).collect();
+            print(&format!("{:#}\n", Value::Array(list)));
+        }
+    }
+    let refuses = |problem: &Problem| arguments.deny_warnings || problem.severity == Severity::Error;
+    ExitCode::from(if found.iter().any(refuses) { EXIT_BAD_FILE } else { EXIT_DONE })
+}
+
+/// What is wrong with one file and with what it names.
+fn problems_of(file: &Path) -> Vec<Problem> {
+    let document = match load_file(file) {
+        Ok(document) => document,
+        Err(error) => return error.problems,
+    };
+    let survey = survey(document);
+    let mut problems = Problems::new();
+    check_scripts::check(&survey.scripts, survey.python.as_deref(), &mut problems);
+    let mut found = survey.problems;
+    found.extend(problems.into_sorted());
+    found.sort_by(|a, b| place(a).cmp(&place(b)));
+    found
+}
+
+fn place(problem: &Problem) -> (&Path, u32, u32) {
+    (&problem.mark.source.name, problem.mark.line, problem.mark.column)
+}
+
+fn to_value(problem: &Problem) -> Value {
+    let severity = match problem.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    json!({
+        "file": problem.mark.source.name.display().to_string(),
+        "line": problem.mark.line,
+        "column": problem.mark.column,
+        "severity": severity,
+        "what": problem.what,
+        "remedy": problem.remedy,
+    })
 }

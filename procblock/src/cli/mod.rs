@@ -1,6 +1,8 @@
 //! The command line: arguments and exit codes.
 
 mod check;
+mod check_scripts;
+mod control;
 mod docs;
 mod graph;
 mod new;
@@ -51,6 +53,8 @@ enum Command {
     Docs(docs::DocsArgs),
     /// Write a first file that runs: a block, a monitor or a backup.
     New(new::NewArgs),
+    #[command(flatten)]
+    Control(control::ControlCommand),
     /// List, read and export round-robin files.
     Series(series::SeriesArgs),
     /// Draw a window of a round-robin file.
@@ -76,6 +80,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Schema(arguments) => schema::run(&arguments),
             Command::Docs(arguments) => docs::run(&arguments),
             Command::New(arguments) => new::run(&arguments),
+            Command::Control(command) => command.run(),
             Command::Series(arguments) => series::run(&arguments),
             Command::Graph(arguments) => graph::run(&arguments),
         },

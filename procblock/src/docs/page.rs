@@ -98,9 +98,12 @@ fn terms(text: &mut String, titles: &[&'static str], row: &[String], width: usiz
         .skip(1)
         .take(row.len().saturating_sub(2))
         .filter(|(_, cell)| !cell.is_empty())
-        .map(|(title, cell)| if *title == "value" { cell.clone() } else { format!("{title}: {cell}") })
+        .map(|(title, cell)| match (*title, cell.as_str()) {
+            ("value", _) | (_, "required") => cell.clone(),
+            _ => format!("{title}: {cell}"),
+        })
         .collect();
-    let notes = if middle.is_empty() { String::new() } else { format!("  ({})", middle.join("; ")) };
+    let notes = if middle.is_empty() { String::new() } else { format!(" ({})", middle.join("; ")) };
     text.push_str(&wrap(&format!("{first}{notes}"), 0, width));
     if row.len() > 1 {
         text.push_str(&wrap(last, INDENT, width));
@@ -146,6 +149,6 @@ mod tests {
     fn a_table_is_a_list_of_terms_on_a_terminal() {
         let row = vec!["`timeout`".to_string(), "a duration".into(), "none".into(), "How long.".into()];
         let table = Part::Table(vec!["key", "value", "default", "meaning"], vec![row]);
-        assert_eq!(terminal(&[table], 80), "`timeout`  (a duration; default: none)\n    How long.\n");
+        assert_eq!(terminal(&[table], 80), "`timeout` (a duration; default: none)\n    How long.\n");
     }
 }

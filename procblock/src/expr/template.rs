@@ -16,7 +16,8 @@ const TEXT_MAX: usize = 64 << 20;
 const DEPTH_MAX: usize = 10;
 
 /// What to do about a missing name.
-pub(super) const DEFAULT_REMEDY: &str = "${name:-text} gives a default";
+pub(super) const DEFAULT_REMEDY: &str =
+    "let a step return it, set it under data:, or write ${name:-text} for a default";
 
 /// A text with any number of `${…}`.
 #[derive(Debug, Clone)]

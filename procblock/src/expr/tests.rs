@@ -152,17 +152,20 @@ fn a_whole_value_is_filled_and_its_keys_are_not() {
 
 #[test]
 fn every_mistake_of_a_value_is_told_with_its_place() {
-    let source = Source::new("a.yaml", "/", "a: \"x ${n n}\"\nb: \"${\"\n");
+    let source = Source::new("a.yaml", "/", "a: \"x ${n n}\"\nb: \"${\"\nc: \"x ${gone}\"\n");
     let node =
         mapping(&source, vec![("a", text_node(&source, 1, 4, "x ${n n}")), ("b", text_node(&source, 2, 4, "${"))]);
     let mut problems = Problems::new();
     ValueTemplate::compile(&node, &mut problems);
     let places: Vec<String> = problems.into_sorted().iter().map(|problem| problem.mark.to_string()).collect();
     assert_eq!(places, ["a.yaml:1:11", "a.yaml:2:5"]);
-    let template = ValueTemplate::compile(&text_node(&source, 7, 4, "x ${gone}"), &mut Problems::new());
+    let template = ValueTemplate::compile(&text_node(&source, 3, 4, "x ${gone}"), &mut Problems::new());
     let error = template.render(&Map::new()).unwrap_err();
-    assert_eq!(error.place.as_deref(), Some("a.yaml:7:9"));
-    assert_eq!(error.message, "\"gone\" is not defined; ${name:-text} gives a default");
+    assert_eq!(error.place.as_deref(), Some("a.yaml:3:9"));
+    assert_eq!(
+        error.message,
+        "\"gone\" is not defined; let a step return it, set it under data:, or write ${name:-text} for a default"
+    );
 }
 
 /// Pieces that the language is made of, so that arbitrary texts get somewhere.

@@ -36,3 +36,4 @@ pub use mark::{Mark, Source};
 pub use nearest::nearest;
 pub use node::{Entry, Kind, Node, Style};
 pub use problem::{LoadError, Problem, Problems, Severity};
+pub(crate) use read::likely_name;

@@ -96,7 +96,7 @@ pub(crate) fn missing(name: &Path, tried: &[PathBuf]) -> Unreadable {
 }
 
 /// The name in the folder of `path` that is most like its last part.
-fn likely_name(path: &Path) -> Option<String> {
+pub(crate) fn likely_name(path: &Path) -> Option<String> {
     let wanted = path.file_name()?.to_str()?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let entries = fs::read_dir(folder).ok()?.take(NAMES_COMPARED_MAX).filter_map(Result::ok);

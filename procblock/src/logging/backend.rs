@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use log::kv::Key;
@@ -14,6 +14,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::Mutex;
 
 use super::file::{LogFile, News};
+use super::flood::{FLOOD_LINES_MAX, Flood, Verdict};
 use super::line::{Colors, Line};
 use super::ring::Ring;
 use super::sink::Sink;
@@ -21,6 +22,9 @@ use super::{Format, LoggingError, LoggingOptions, SECRETS, thread_name};
 
 /// A longer text is cut, in bytes.
 const TEXT_MAX: usize = 64 * 1024;
+
+/// Lines that are not ours to bound otherwise: of children and scripts.
+const FOREIGN_TARGETS: &[&str] = &["output", "script"];
 
 /// Where our own lines come from; lines of libraries are told from warnings on.
 const OWN_TARGETS: &[&str] = &["procblock", "unidist", "dropstar", "output", "script", "log"];
@@ -34,6 +38,7 @@ pub(super) struct Backend {
     screen: Sink,
     file: Option<Mutex<LogFile>>,
     ring: Arc<Ring>,
+    flood: Flood,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +83,7 @@ impl Backend {
             screen: Sink::new(screen),
             file: file.map(Mutex::new),
             ring: Arc::default(),
+            flood: Flood::default(),
         })
     }
 
@@ -95,11 +101,12 @@ impl Backend {
         let Some(file) = &self.file else { return };
         let reopened = file.lock().reopen();
         if let Err(error) = reopened {
-            self.tell(format!("{error}; the lines go on in the file that was open"));
+            self.tell(Level::Warn, format!("{error}; the lines go on in the file that was open"));
         }
     }
 
     pub(super) fn finish(&self, limit: Duration) {
+        self.tell_left_out(Instant::now() + Duration::from_secs(1));
         self.screen.finish(limit);
     }
 
@@ -123,23 +130,48 @@ impl Backend {
     fn tell_news(&self, news: News) {
         match news {
             News::None => {}
-            News::Failing(reason) => self.tell(format!("the log file takes no more lines: {reason}")),
-            News::Recovered => self.tell("the log file takes lines again".into()),
+            News::Failing(reason) => self.tell(Level::Warn, format!("the log file takes no more lines: {reason}")),
+            News::Recovered => self.tell(Level::Warn, "the log file takes lines again".into()),
         }
     }
 
-    /// A warning about the log itself: to standard error and the ring, not to the file.
-    fn tell(&self, text: String) {
+    /// Whether a line of a child or script is logged; tells when lines begin to be left out, and how many were.
+    fn admit(&self, record: &Record<'_>) -> bool {
+        let now = Instant::now();
+        self.tell_left_out(now);
+        if !FOREIGN_TARGETS.contains(&record.target()) {
+            return true;
+        }
+        let verdict = self.flood.admit(now);
+        if verdict == Verdict::LeaveOutFirst {
+            let text = format!("more than {FLOOD_LINES_MAX} lines or 8 MiB in a second: some are left out of the log");
+            self.tell(Level::Info, text);
+        }
+        verdict == Verdict::Log
+    }
+
+    fn tell_left_out(&self, now: Instant) {
+        if let Some(left_out) = self.flood.take_left_out(now) {
+            self.tell(Level::Info, format!("{left_out} lines of children and scripts were left out of the log"));
+        }
+    }
+
+    /// A line about the log itself: to standard error and the ring, not to the file.
+    fn tell(&self, level: Level, text: String) {
         let line = Line {
             time: Timestamp::now(),
-            level: Level::Warn,
-            target: module_path!().into(),
+            level,
+            target: Cow::Borrowed(module_path!()),
             step: None,
             thread: thread_name(),
             text: text.into(),
         };
-        self.screen.write(self.spelling.spell(&line).as_bytes());
-        self.ring.push(line);
+        if level <= self.level {
+            self.screen.write(self.spelling.spell(&line).as_bytes());
+        }
+        if self.is_kept(level) {
+            self.ring.push(line);
+        }
     }
 }
 
@@ -151,15 +183,18 @@ impl Log for Backend {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
+        if !self.enabled(record.metadata()) || !self.admit(record) {
             return;
         }
         let text = record.args().as_str().map_or_else(|| Cow::Owned(record.args().to_string()), Cow::Borrowed);
-        let step = record.key_values().get(Key::from("step")).map(|step| step.to_string());
+        self.flood.add(text.len());
+        let step = record.key_values().get(Key::from("step"));
+        let step =
+            step.as_ref().map(|step| step.to_borrowed_str().map_or_else(|| step.to_string().into(), Cow::Borrowed));
         self.write(Line {
             time: Timestamp::now(),
             level: record.level(),
-            target: record.target().into(),
+            target: target(record),
             step: step.map(|step| SECRETS.hide(&step).into()),
             thread: thread_name(),
             text: shorten(SECRETS.hide(&text)).into(),
@@ -169,6 +204,13 @@ impl Log for Backend {
     fn flush(&self) {
         self.finish(Duration::from_secs(1));
     }
+}
+
+/// The target without a copy, where it is one of ours or the place in the code.
+fn target(record: &Record<'_>) -> Cow<'static, str> {
+    let known = OWN_TARGETS.iter().copied().chain(record.module_path_static());
+    let mut fitting = known.filter(|known| *known == record.target());
+    fitting.next().map_or_else(|| Cow::Owned(record.target().to_string()), Cow::Borrowed)
 }
 
 fn is_own(target: &str) -> bool {
@@ -256,6 +298,20 @@ mod tests {
             (&line["target"], &line["step"], &line["text"]),
             (&"output".into(), &"greet: a".into(), &"hello".into())
         );
+    }
+
+    #[test]
+    fn a_flood_of_output_is_bounded_and_told_while_our_own_lines_go_on() {
+        let (backend, _file) = with_file(&LoggingOptions::default(), false);
+        for _ in 0..4 * FLOOD_LINES_MAX {
+            log(&backend, Level::Info, "output", "y");
+        }
+        log(&backend, Level::Info, "procblock", "ours");
+        let page = backend.ring.newest(5);
+        let texts: Vec<&str> = page.lines.iter().map(|line| &*line.text).collect();
+        assert_eq!(texts.last(), Some(&"ours"));
+        let told = texts.iter().any(|text| text.contains("are left out of the log") || text.contains("were left out"));
+        assert!(told, "{texts:?}");
     }
 
     #[test]

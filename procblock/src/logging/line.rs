@@ -1,5 +1,6 @@
 //! One line of the log, and its two spellings.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
 
@@ -44,7 +45,7 @@ pub struct Line {
     /// How bad it is.
     pub level: Level,
     /// `output` for what a child printed, `script` for a script, else the place in the code.
-    pub target: Box<str>,
+    pub target: Cow<'static, str>,
     /// The step that a child belongs to.
     pub step: Option<Box<str>>,
     /// The run-thread, else the thread.
@@ -126,7 +127,7 @@ impl Line {
         Some(Line {
             time: text("time")?.parse().ok()?,
             level: text("level")?.parse().ok()?,
-            target: text("target")?.into(),
+            target: text("target")?.to_string().into(),
             step: text("step").map(Into::into),
             thread: text("thread").map(Into::into),
             text: text("text")?.into(),

@@ -8,6 +8,7 @@
 mod backend;
 mod escape;
 mod file;
+mod flood;
 mod line;
 mod ring;
 mod secrets;
@@ -23,6 +24,7 @@ use log::LevelFilter;
 
 pub use escape::for_terminal;
 pub use file::{FILE_BYTES_MAX, FILES_MAX};
+pub use flood::{FLOOD_BYTES_MAX, FLOOD_LINES_MAX};
 pub use line::{Colors, Line};
 pub use ring::{Page, RING_BYTES_MAX, RING_LINES_MAX, Ring};
 
@@ -31,6 +33,10 @@ use secrets::Secrets;
 
 static SECRETS: Secrets = Secrets::new();
 static BACKEND: OnceLock<Backend> = OnceLock::new();
+
+thread_local! {
+    static OWN_NAME: Option<Arc<str>> = std::thread::current().name().map(Arc::from);
+}
 
 tokio::task_local! {
     static RUN_THREAD: Arc<str>;
@@ -159,6 +165,6 @@ pub fn finish(limit: Duration) {
 
 /// The run-thread that logs, else the thread's own name.
 fn thread_name() -> Option<Arc<str>> {
-    let run_thread = RUN_THREAD.try_with(Arc::clone).ok();
-    run_thread.or_else(|| std::thread::current().name().map(Arc::from))
+    let own = || OWN_NAME.try_with(Clone::clone).ok().flatten();
+    RUN_THREAD.try_with(Arc::clone).ok().or_else(own)
 }

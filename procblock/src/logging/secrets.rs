@@ -82,6 +82,10 @@ fn find_all(text: &str, secret: &str, ranges: &mut Vec<Range<usize>>) {
 /// The values behind the word `authorization` in any case: to the end of the line, or of the quoted text it stands in.
 fn find_headers(text: &str, ranges: &mut Vec<Range<usize>>) {
     let bytes = text.as_bytes();
+    // Most lines are told to have none by their rarest letter.
+    if bytes.len() < HEADER.len() || !(bytes.contains(&b'z') || bytes.contains(&b'Z')) {
+        return;
+    }
     let mut from = 0;
     while let Some(start) = find_header(bytes, from) {
         from = start + HEADER.len();

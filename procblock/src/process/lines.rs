@@ -94,7 +94,7 @@ impl Lines {
     fn hand_on_piece(&self, piece: &[u8]) {
         let text = String::from_utf8_lossy(piece);
         if self.is_logged {
-            log::info!(target: LOG_TARGET, "{}: {text}", self.name);
+            log::info!(target: LOG_TARGET, step = self.name.as_str(); "{text}");
         }
         if let Some(sink) = &self.sink {
             sink.line(self.stream, &text);

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use crate::error::RunError;
+use crate::load::likely_name;
 use crate::script::identity::Identity;
 
 /// A larger script is refused, in bytes.
@@ -35,7 +36,13 @@ pub(crate) fn missing(path: &Path, error: &io::Error) -> RunError {
         ErrorKind::NotFound if !folder.is_dir() => {
             format!("script \"{name}\" not found: its folder {folder_name} does not exist")
         }
-        ErrorKind::NotFound => format!("script \"{name}\" not found in folder {folder_name}"),
+        ErrorKind::NotFound => {
+            let remedy = likely_name(path).map_or_else(
+                || "check the path: it is relative to the folder of the file that names it".to_owned(),
+                |likely| format!("did you mean \"{likely}\"?"),
+            );
+            format!("script \"{name}\" not found in folder {folder_name}; {remedy}")
+        }
         ErrorKind::PermissionDenied => {
             format!("script \"{name}\" in folder {folder_name} may not be read; allow it: chmod +r {}", path.display())
         }

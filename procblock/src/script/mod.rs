@@ -17,6 +17,7 @@ mod pattern;
 mod plain_processes;
 mod processes;
 mod python;
+pub(crate) mod syntax;
 #[cfg(test)]
 mod testing;
 mod waiting;

@@ -7,7 +7,8 @@ use crate::value::Value;
 
 /// Whether a key as written is the declared one: spaces may be written as underscores.
 pub fn same_key(written: &str, declared: &str) -> bool {
-    written == declared || (declared.contains(' ') && written.contains('_') && written.replace('_', " ") == declared)
+    let same = |(written, declared): (u8, u8)| written == declared || (written, declared) == (b'_', b' ');
+    written.len() == declared.len() && written.bytes().zip(declared.bytes()).all(same)
 }
 
 /// A mapping whose keys were found in its declaration, each at most once and of the declared kind.
@@ -45,7 +46,8 @@ impl<'n> Fields<'n> {
         problems: &mut Problems,
     ) -> Self {
         let mut found: Vec<(&'static str, &'n Entry)> = Vec::new();
-        for entry in entries {
+        // A tag's own place in the order is read by the compiler, whatever the tag takes.
+        for entry in entries.filter(|entry| entry.key != "__priority") {
             let Some(spec) = specs.iter().find(|spec| same_key(&entry.key, spec.name)) else {
                 problems.error(
                     &entry.mark,

@@ -22,6 +22,9 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("data", FieldKind::MapOf(&FieldKind::Any), "Added to the pipe data that the block starts from."),
 ];
 
+/// The key under which a called block's run list leaves its pipe data.
+const RUN: &str = "run";
+
 /// `call: NAME` or `call: {block, file, data}`.
 pub(super) struct Call;
 
@@ -71,13 +74,17 @@ struct CallAction {
 impl StepAction for CallAction {
     fn run<'a>(&'a self, step: &'a mut StepRun<'_>) -> BoxFuture<'a, StepResult> {
         Box::pin(async move {
+            let block = self.block.get().ok_or_else(|| RunError::failed("the called block was not compiled"))?;
             let mut inner = step.run.nested()?;
+            if block.tags.iter().any(|tag| tag.key == RUN) {
+                // Left by an earlier call: in a loop each would hold the one before it, ever deeper.
+                inner.pipe_data.shift_remove(RUN);
+            }
             if let Some(data) = &self.data
                 && let Value::Object(data) = data.render(&*step.run)?
             {
                 inner.pipe_data.extend(data);
             }
-            let block = self.block.get().ok_or_else(|| RunError::failed("the called block was not compiled"))?;
             let processed = block.process(&mut inner).await;
             let result = match processed.result {
                 Value::Object(map) => map,

@@ -74,7 +74,7 @@ impl CompiledStep {
     async fn fetch(self: &Arc<Self>, run: &mut Run) -> Result<(), RunError> {
         let instance = Arc::clone(&run.instance);
         let fetched = instance.threads.fetch(self, run).await?;
-        run.pipe_data.extend(fetched);
+        run.merge_fetched(fetched);
         Ok(())
     }
 
@@ -153,23 +153,18 @@ impl CompiledStep {
         let Some(retry) = retry else { return self.attempt(run, timeout).await };
         let attempts = retry.attempts(run)?;
         for attempt in 1..=attempts {
-            let mut failure = match self.attempt(run, timeout).await {
-                Ok(result) => match self.holds(until, run, &result)? {
-                    true => return Ok(result),
-                    false => StepFailure { error: Box::new(RunError::failed("until does not hold")), result },
-                },
-                Err(failure) => failure,
+            let (mut failure, level) = match self.attempt(run, timeout).await {
+                Ok(result) if self.holds(until, run, &result)? => return Ok(result),
+                Ok(result) => (until_does_not_hold(result), log::Level::Info),
+                Err(failure) => (failure, log::Level::Warn),
             };
             failure.error.attempts = attempt;
             if attempt == attempts || failure.error.kind == RunErrorKind::Stopped {
                 return Err(failure);
             }
             let delay = retry.delay(attempt, run)?;
-            log::warn!(
-                "{}: {}; attempt {attempt} of {attempts}, next in {delay:.1?}",
-                self.label,
-                failure.error.message
-            );
+            let text = &failure.error.message;
+            log::log!(level, "{}: {text}; attempt {attempt} of {attempts}, next in {delay:.1?}", self.label);
             wait(run, delay).await?;
         }
         Err(RunError::failed("not tried at all").into())
@@ -198,6 +193,7 @@ impl CompiledStep {
                 tokio::select! {
                     result = self.action.run(&mut step) => result,
                     () = crate::thread::sleep(limit, &stop) => {
+                        step.run.check_stop()?;
                         let limit = crate::units::format_duration(limit);
                         Err(RunError::new(RunErrorKind::TimedOut, format!("timed out after {limit}")).into())
                     }
@@ -345,6 +341,11 @@ fn gather(slot: &mut Value, value: Value) {
 }
 
 const CUT_MARK: &str = "\n[gathered output cut at 8 MiB]\n";
+
+/// A round of waiting for something: not a failure until the last one.
+fn until_does_not_hold(result: Map) -> StepFailure {
+    StepFailure { error: Box::new(RunError::failed("until does not hold")), result }
+}
 
 /// Waits between attempts; a stop ends the wait.
 async fn wait(run: &Run, delay: Duration) -> Result<(), RunError> {

@@ -33,12 +33,14 @@ impl Step for Lua {
         }
     }
 
-    fn compile(&self, entry: &Entry, _: &Attributes, _: &mut Compiler) -> Option<Box<dyn StepAction>> {
-        Some(Box::new(TextScript(Arc::new(script::Script::Lua {
+    fn compile(&self, entry: &Entry, _: &Attributes, compiler: &mut Compiler) -> Option<Box<dyn StepAction>> {
+        let script = Arc::new(script::Script::Lua {
             name: source_name(&entry.value),
             text: Arc::from(entry.value.as_text()?),
             first_line: first_line(&entry.value),
-        }))))
+        });
+        compiler.add_script(Some(&script), &entry.value);
+        Some(Box::new(TextScript(script)))
     }
 }
 

@@ -30,11 +30,13 @@ impl Step for Python {
         }
     }
 
-    fn compile(&self, entry: &Entry, _: &Attributes, _: &mut Compiler) -> Option<Box<dyn StepAction>> {
-        Some(Box::new(TextScript(Arc::new(script::Script::Python {
+    fn compile(&self, entry: &Entry, _: &Attributes, compiler: &mut Compiler) -> Option<Box<dyn StepAction>> {
+        let script = Arc::new(script::Script::Python {
             name: source_name(&entry.value),
             text: Arc::from(entry.value.as_text()?),
             first_line: first_line(&entry.value),
-        }))))
+        });
+        compiler.add_script(Some(&script), &entry.value);
+        Some(Box::new(TextScript(script)))
     }
 }

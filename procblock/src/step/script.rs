@@ -42,6 +42,7 @@ impl Step for Script {
             }
             Setting::Templated(..) => None,
         };
+        compiler.add_script(fixed.as_ref(), &entry.value);
         Some(Box::new(ScriptAction { path, prefix, folder: entry.value.mark.source.folder.clone(), fixed }))
     }
 }

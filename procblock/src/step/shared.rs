@@ -44,10 +44,20 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
         limits,
         stop: &run.stop,
     };
-    match run.instance.scripts.call(script, call).await? {
+    match run.instance.scripts.call(script, call).await.map_err(place_of_step)? {
         Value::Object(map) => Ok(map),
         other => Err(RunError::failed(format!("the script returned a {}, not a mapping", kind_name(&other))).into()),
     }
+}
+
+/// A failure that is known to be in a script's file but on none of its lines gets the place of the step, and names the
+/// file itself.
+fn place_of_step(mut error: RunError) -> RunError {
+    let has_line = |place: &str| place.rsplit(':').next().is_some_and(|last| last.parse::<u32>().is_ok());
+    if let Some(file) = error.place.take_if(|place| !has_line(place)) {
+        error.message = format!("{file}: {}", error.message);
+    }
+    error
 }
 
 /// Calls a function of the host as this step's block.

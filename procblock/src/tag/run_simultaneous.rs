@@ -100,7 +100,10 @@ impl Simultaneous {
             run.instance.note(&name);
             run.instance.background.start(&branch.name, &branch.definition, &run.instance.stop, |stop| async move {
                 inner.stop = stop;
-                if let (_, Err(failure)) = run_branch(name.clone(), list, inner).await {
+                let stopping = inner.stop.clone();
+                if let (_, Err(failure)) = run_branch(name.clone(), list, inner).await
+                    && !stopping.is_requested()
+                {
                     log::error!("{name}: {}", placed(*failure.error, &mark));
                 }
             });

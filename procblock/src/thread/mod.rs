@@ -5,182 +5,49 @@
 //! shares the one run-thread and gets its newest result.
 
 mod lateness;
+mod run_thread;
 mod state;
 mod timer;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 use unidist::Stop;
 
 pub use lateness::Lateness;
+pub use run_thread::RunThread;
 pub use state::{Kept, ThreadState};
 
 use crate::block::Run;
 use crate::error::{RunError, RunErrorKind};
 use crate::step::{CompiledStep, OnError, Repeat};
-use crate::value::{Map, Value};
+use crate::value::Map;
+use run_thread::Shared;
 use timer::{Due, Timer};
 
-/// A start counts as late when it is this part of the period behind its time …
-const LATE_PART: u32 = 10;
-
-/// … and at least this much.
-const LATE_MIN: Duration = Duration::from_millis(10);
-
-/// Waits for `limit` or until a stop is requested. Holds no thread.
+/// Waits for `limit` or until a stop is requested; not at all for a limit of zero. Holds no thread.
 pub async fn sleep(limit: Duration, stop: &Stop) {
+    // The runtime's timer would round it up to a millisecond or two.
+    if limit.is_zero() {
+        return;
+    }
     tokio::select! {
         () = tokio::time::sleep(limit) => {}
         () = stop.requested() => {}
     }
 }
 
-/// One run-thread.
-pub struct RunThread {
-    /// Its name.
-    pub name: String,
-    /// What it runs.
-    pub step: Arc<CompiledStep>,
-    every: Duration,
-    history: usize,
-    ends: Option<Instant>,
-    seed: Mutex<Option<Run>>,
-    state: Mutex<ThreadState>,
-    changed: Notify,
-    runtime: tokio::runtime::Handle,
-    stop: Stop,
-    lateness: Arc<Lateness>,
-}
+/// Tells that the timer is alive.
+struct Probe(Mutex<Option<tokio::sync::oneshot::Sender<()>>>);
 
-impl RunThread {
-    /// Its counts and newest result as data.
-    pub fn to_value(&self) -> Value {
-        self.state.lock().to_value(&self.scripts(), self.every)
-    }
-
-    /// Its period, from start to start.
-    pub fn every(&self) -> Duration {
-        self.every
-    }
-
-    /// The round-robin files it has stored to so far, each with its graphs.
-    pub fn series_paths(&self) -> Vec<(String, Vec<String>)> {
-        let repeat = self.step.attributes.repeat.iter();
-        repeat.flat_map(|repeat| &repeat.collect).flat_map(crate::step::Collect::paths).collect()
-    }
-
-    /// Looks at its state; the lock is held only for the call.
-    pub fn with_state<T>(&self, look: impl FnOnce(&ThreadState) -> T) -> T {
-        look(&self.state.lock())
-    }
-
-    /// Whether a step of a later pass is this run-thread's own: the same YAML, of the same file, with the same input.
-    fn is_same(&self, step: &Arc<CompiledStep>, run: &Run) -> bool {
-        let is_same_step = Arc::ptr_eq(&self.step, step)
-            || self.step.item == step.item && self.step.mark.source.folder == step.mark.source.folder;
-        is_same_step && self.seed.lock().as_ref().is_some_and(|seed| seed.input.input_data == run.input.input_data)
-    }
-
-    fn scripts(&self) -> Vec<String> {
-        let script = self.step.item.get("script").and_then(Value::as_str);
-        vec![script.map_or_else(|| self.step.label.clone(), str::to_string)]
-    }
-
-    /// Waits until a first run has ended; the newest result, or why there is none.
-    async fn first(&self, stop: &Stop) -> Result<Kept, RunError> {
-        loop {
-            let changed = self.changed.notified();
-            {
-                let state = self.state.lock();
-                if let Some(kept) = state.newest() {
-                    return Ok(kept.clone());
-                }
-                if let Some(error) = &state.last_error {
-                    return Err(error.clone());
-                }
-                if state.has_ended {
-                    return Err(RunError::failed(format!("the run-thread {} ended without a result", self.name)));
-                }
-            }
-            tokio::select! {
-                () = changed => {}
-                () = stop.requested() => {
-                    return Err(RunError::new(RunErrorKind::Stopped, "the instance is stopping"));
-                }
-            }
+impl Due for Probe {
+    fn due(self: Arc<Self>, _: Instant) -> Option<Instant> {
+        if let Some(answer) = self.0.lock().take() {
+            let _ = answer.send(());
         }
-    }
-
-    async fn run_once(self: Arc<Self>) {
-        let Some(mut run) = self.seed.lock().as_ref().and_then(|seed| seed.nested().ok()) else { return };
-        let started = Instant::now();
-        let outcome = self.step.run_repeated(&mut run).await;
-        run.release_locks();
-        let duration = started.elapsed();
-        match &outcome {
-            Ok(result) => self.collect(&run, result),
-            Err(error) if error.kind == RunErrorKind::Stopped => {}
-            Err(error) => log::error!("run-thread {}: {error}", self.name),
-        }
-        self.state.lock().finish(outcome, duration, self.history);
-        self.changed.notify_waiters();
-    }
-
-    fn collect(&self, run: &Run, result: &Map) {
-        for collect in self.step.attributes.repeat.iter().flat_map(|repeat| &repeat.collect) {
-            collect.store(run, result);
-        }
-    }
-
-    /// Counts a start and says whether the run may begin.
-    fn begin(&self, due: Instant, now: Instant) -> bool {
-        let mut state = self.state.lock();
-        if state.is_busy {
-            state.skipped += 1;
-            return false;
-        }
-        let late = now.saturating_duration_since(due);
-        if late > (self.every / LATE_PART).max(LATE_MIN) {
-            state.late += 1;
-        }
-        state.is_busy = true;
-        state.last_start = Some(SystemTime::now());
-        true
-    }
-
-    fn end(&self) {
-        self.state.lock().has_ended = true;
-        self.changed.notify_waiters();
-    }
-}
-
-impl Due for RunThread {
-    fn due(self: Arc<Self>, due: Instant) -> Option<Instant> {
-        let now = Instant::now();
-        if self.stop.is_requested() || self.ends.is_some_and(|ends| due >= ends) || self.state.lock().has_ended {
-            self.end();
-            return None;
-        }
-        if self.begin(due, now) {
-            let thread = Arc::clone(&self);
-            let name: Arc<str> = thread.name.as_str().into();
-            self.runtime.spawn(crate::logging::within(name, async move {
-                thread.lateness.record(due.elapsed());
-                thread.run_once().await;
-            }));
-        }
-        let mut next = due + self.every;
-        if next <= now {
-            let behind = (now - due).as_nanos() / self.every.as_nanos().max(1);
-            let behind = u32::try_from(behind).unwrap_or(u32::MAX);
-            self.state.lock().skipped += u64::from(behind);
-            next = due + self.every.saturating_mul(behind.saturating_add(1));
-        }
-        Some(next)
+        None
     }
 }
 
@@ -263,6 +130,13 @@ impl RunThreads {
         all
     }
 
+    /// Whether the timer still tells what is due: completes when it has told a moment asked for now.
+    pub async fn is_alive(&self) -> bool {
+        let (answer, told) = tokio::sync::oneshot::channel();
+        let probe: Arc<dyn Due> = Arc::new(Probe(Mutex::new(Some(answer))));
+        self.timer.tell(probe, Instant::now()).is_ok() && told.await.is_ok()
+    }
+
     /// How late starts were.
     pub fn lateness(&self) -> &Lateness {
         &self.lateness
@@ -279,19 +153,9 @@ impl RunThreads {
             log::info!("Running Thread: Quitting: {}", repeat.name);
         }
         let now = Instant::now();
-        let thread = Arc::new(RunThread {
-            name: repeat.name.clone(),
-            step: Arc::clone(step),
-            every: repeat.every,
-            history: repeat.history,
-            ends: repeat.duration.and_then(|duration| now.checked_add(duration)),
-            seed: Mutex::new(Some(run.nested()?)),
-            state: Mutex::default(),
-            changed: Notify::new(),
-            runtime: self.runtime.clone(),
-            stop: self.stop.clone(),
-            lateness: Arc::clone(&self.lateness),
-        });
+        let shared =
+            Shared { runtime: self.runtime.clone(), stop: self.stop.clone(), lateness: Arc::clone(&self.lateness) };
+        let thread = Arc::new(RunThread::new(step, repeat, run.seed()?, shared));
         threads.insert(repeat.name.clone(), Arc::clone(&thread));
         drop(threads);
         log::info!("Running Thread: Starting: {}", repeat.name);
@@ -301,25 +165,39 @@ impl RunThreads {
         Ok(thread)
     }
 
+    /// How many runs there were and how late they started, for whoever watches the log.
+    fn log_summary(&self) {
+        let all = self.all();
+        if all.is_empty() {
+            return;
+        }
+        let sum = |count: fn(&ThreadState) -> u64| all.iter().map(|thread| thread.with_state(count)).sum::<u64>();
+        let microseconds = |fraction| self.lateness.quantile(fraction).as_micros();
+        log::info!(
+            "run-threads: {}, starts {}, late {}, skipped {}, failed {}; lateness in microseconds: p50 {}, p99 {}, max {}",
+            all.len(),
+            self.lateness.count(),
+            sum(|state| state.late),
+            sum(|state| state.skipped),
+            sum(|state| state.failed),
+            microseconds(0.5),
+            microseconds(0.99),
+            microseconds(1.0),
+        );
+    }
+
     /// Ends every run-thread: no further run starts, and runs under way have ended when this returns.
     ///
     /// The stop must have been requested; runs end by it. Waits at most `limit`.
     pub async fn shutdown(&self, limit: Duration) {
         self.timer.end();
+        self.log_summary();
         let deadline = tokio::time::Instant::now() + limit;
         for thread in self.all() {
             thread.end();
-            loop {
-                let changed = thread.changed.notified();
-                if !thread.with_state(|state| state.is_busy) {
-                    break;
-                }
-                if tokio::time::timeout_at(deadline, changed).await.is_err() {
-                    log::warn!("run-thread {} did not end in time", thread.name);
-                    break;
-                }
+            if !thread.ended(deadline).await {
+                log::warn!("run-thread {} did not end in time", thread.name);
             }
-            thread.seed.lock().take();
             log::info!("Running Thread: Quitting: {}", thread.name);
         }
         self.threads.lock().clear();

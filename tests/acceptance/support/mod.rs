@@ -2,13 +2,15 @@
 
 mod disposition;
 mod process;
+#[cfg(feature = "series")]
 mod rrd;
 mod run;
 mod running;
 mod wait;
 
 pub(crate) use process::{Process, children_of, kill};
-pub(crate) use rrd::{Rows, is_png, rows, rrd_info};
+#[cfg(feature = "series")]
+pub(crate) use rrd::{is_png, is_png_bytes, last_update, log_texts, logged_samples, rows, rrd_info};
 pub(crate) use run::{Ended, Run};
 pub(crate) use running::Running;
 pub(crate) use wait::{LONG, eventually};

@@ -1,10 +1,12 @@
-//! Round-robin files and pictures, seen by the system's own `rrdtool`.
+//! Round-robin files and pictures, seen by the system's own `rrdtool`, and what the log says of them.
 
 use std::path::Path;
 use std::process::Command;
 
-/// Times and values of one field.
-pub(crate) type Rows = Vec<(i64, Option<f64>)>;
+use serde_json::Value;
+
+/// Times and known values of one field.
+pub(crate) type Rows = Vec<(i64, f64)>;
 
 fn rrdtool(arguments: &[&str]) -> String {
     let output = Command::new("rrdtool").args(arguments).output().expect("rrdtool is installed");
@@ -17,6 +19,13 @@ pub(crate) fn rrd_info(path: &Path) -> String {
     rrdtool(&["info", path.to_str().unwrap()])
 }
 
+/// The time of the newest sample, by `rrdtool lastupdate`.
+pub(crate) fn last_update(path: &Path) -> i64 {
+    let text = rrdtool(&["lastupdate", path.to_str().unwrap()]);
+    let line = text.lines().last().and_then(|line| line.split_once(':'));
+    line.unwrap_or_else(|| panic!("{}: {text}", path.display())).0.parse().unwrap()
+}
+
 /// The known averages of a field that `rrdtool fetch` gives for the last `seconds`.
 pub(crate) fn rows(path: &Path, field: &str, seconds: i64) -> Rows {
     let text = rrdtool(&["fetch", path.to_str().unwrap(), "AVERAGE", "-s", &format!("-{seconds}")]);
@@ -27,12 +36,38 @@ pub(crate) fn rows(path: &Path, field: &str, seconds: i64) -> Rows {
     let row = |line: &str| {
         let (time, values) = line.split_once(':')?;
         let value: f64 = values.split_whitespace().nth(column)?.parse().ok()?;
-        value.is_finite().then_some((time.parse().ok()?, Some(value)))
+        value.is_finite().then_some((time.parse().ok()?, value))
     };
     lines.filter_map(row).collect()
 }
 
 /// Whether a file is a whole PNG picture.
 pub(crate) fn is_png(path: &Path) -> bool {
-    std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.ends_with(b"IEND\xaeB`\x82"))
+    std::fs::read(path).is_ok_and(|bytes| is_png_bytes(&bytes))
+}
+
+/// Whether this is a whole PNG picture.
+pub(crate) fn is_png_bytes(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.ends_with(b"IEND\xaeB`\x82")
+}
+
+/// The texts of a log, in order.
+pub(crate) fn log_texts(log: &str) -> Vec<String> {
+    let text = |line: &str| Some(serde_json::from_str::<Value>(line).ok()?.get("text")?.as_str()?.to_string());
+    log.lines().filter_map(text).collect()
+}
+
+/// The samples of one field of one file that the log says are stored: the whole second at or before each, and the
+/// number unless it is unknown.
+pub(crate) fn logged_samples(log: &str, path: &Path, field: &str) -> Vec<(i64, Option<f64>)> {
+    let prefix = format!("Storing RRD occurrence: {}: ", path.display());
+    let name = format!("{field}: ");
+    let sample = |text: String| {
+        let (time, values) = text.strip_prefix(&prefix)?.split_once(": {")?;
+        let (seconds, _) = time.split_once('.')?;
+        let mut values = values.strip_suffix('}')?.split(", ");
+        let value = values.find_map(|value| value.strip_prefix(&name))?;
+        Some((seconds.parse().ok()?, value.parse().ok()))
+    };
+    log_texts(log).into_iter().filter_map(sample).collect()
 }

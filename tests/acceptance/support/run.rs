@@ -25,6 +25,7 @@ static PYTHON: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
 /// A run of procblock in a folder of its own: files, arguments and environment.
 pub(crate) struct Run {
     folder: Arc<TempDir>,
+    program: PathBuf,
     file: Option<String>,
     own: Vec<OsString>,
     words: Vec<OsString>,
@@ -51,13 +52,29 @@ impl Run {
             fs::create_dir(folder.path().join(format!(".{name}"))).unwrap();
         }
         fs::set_permissions(folder.path().join(".runtime"), fs::Permissions::from_mode(0o700)).unwrap();
-        Run { folder, file: None, own: Vec::new(), words: Vec::new(), variables: Vec::new() }
+        Run::within(folder, None)
     }
 
     /// Runs again in the folder of an earlier run, with the same file.
     pub(crate) fn again(ended: &Ended) -> Self {
-        let folder = Arc::clone(&ended.folder);
-        Run { folder, file: ended.file.clone(), own: Vec::new(), words: Vec::new(), variables: Vec::new() }
+        Run::within(Arc::clone(&ended.folder), ended.file.clone())
+    }
+
+    fn within(folder: Arc<TempDir>, file: Option<String>) -> Self {
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_procblock"));
+        Run { folder, program, file, own: Vec::new(), words: Vec::new(), variables: Vec::new() }
+    }
+
+    /// Runs a copy of procblock that stands alone, in the folder `alone`.
+    #[cfg(feature = "series")]
+    pub(crate) fn without_companions(mut self) -> Self {
+        let copy = self.path("alone/procblock");
+        fs::create_dir(self.path("alone")).unwrap();
+        // By another process: a file that this one has open for writing could not be executed as long as a child
+        // that another test starts meanwhile has inherited it.
+        assert!(Command::new("cp").arg(&self.program).arg(&copy).status().unwrap().success());
+        self.program = copy;
+        self
     }
 
     /// The block file is this one of the folder.
@@ -113,7 +130,7 @@ impl Run {
     /// Starts it.
     pub(crate) fn start(self) -> Running {
         disposition::reset_in_children();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_procblock"));
+        let mut command = Command::new(&self.program);
         command.args(&self.own).args(&self.file).args(&self.words);
         command.current_dir(self.folder.path()).env(MARK, self.folder.path());
         for name in ["XDG_STATE_HOME", "XDG_CONFIG_HOME", "STATE_DIRECTORY", "UNIDIST_URL", "NOTIFY_SOCKET"] {

@@ -86,15 +86,27 @@ impl Running {
 
     /// The process that its children hang on; waits for it.
     pub(crate) fn keeper(&self) -> i32 {
-        let keepers = || {
-            let children = children_of(self.pid()).into_iter();
-            children.filter(|pid| {
-                let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                line.split(|byte| *byte == 0).any(|word| word == b"__keeper")
-            })
-        };
-        eventually("a keeper", || keepers().next().is_some());
-        keepers().next().unwrap()
+        self.wait_for_child("a keeper", |line| line.split('\0').any(|word| word == "__keeper"))
+    }
+
+    /// The process that stores its time series; waits for it.
+    #[cfg(feature = "series")]
+    pub(crate) fn series_process(&self) -> i32 {
+        self.wait_for_child("procblock-series", |line| {
+            line.split('\0').next().is_some_and(|program| program.ends_with("/procblock-series"))
+        })
+    }
+
+    /// Waits for a child with such a command line.
+    fn wait_for_child(&self, what: &str, is_it: impl Fn(&str) -> bool) -> i32 {
+        let line = |pid: &i32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let find = || children_of(self.pid()).into_iter().find(|pid| is_it(&String::from_utf8_lossy(&line(pid))));
+        let found = std::cell::Cell::new(None);
+        eventually(what, || {
+            found.set(find());
+            found.get().is_some()
+        });
+        found.get().unwrap()
     }
 
     /// A path in its folder.
@@ -110,6 +122,11 @@ impl Running {
     /// Waits until a text stands on standard error so often.
     pub(crate) fn wait_for_error_texts(&self, text: &str, count: usize) -> String {
         self.stderr.wait(text, |lines| lines.iter().filter(|line| line.contains(text)).count() >= count)
+    }
+
+    /// Waits for a text on standard output.
+    pub(crate) fn wait_for_line(&self, text: &str) -> String {
+        self.stdout.wait(text, |lines| lines.iter().any(|line| line.contains(text)))
     }
 
     /// Waits for the whole printed result.

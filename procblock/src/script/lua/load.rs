@@ -103,7 +103,7 @@ impl Loaded {
         let (content, identity) = files::read(path).map_err(|error| files::missing(path, &error))?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let sources = SharedSources::default();
-        let environment = environment(lua, new_environment, &sources, Some(folder))?;
+        let environment = environment(lua, new_environment, &sources, (Some(folder), None))?;
         sources.lock().add(path, identity, &content);
         let function = compile(lua, &environment, &sources, (&path.to_string_lossy(), &content))
             .map_err(|error| failure::from_lua(&error, &sources.lock().chunks))?;
@@ -118,9 +118,8 @@ impl Loaded {
     ) -> Result<Loaded, RunError> {
         let sources = SharedSources::default();
         let folder = Path::new(name).parent().map(Path::to_owned);
-        let environment = environment(lua, new_environment, &sources, folder)?;
-        let lines_before = usize::try_from(first_line.saturating_sub(1)).unwrap_or(0);
-        let content = format!("{}local {} = ...; {text}", "\n".repeat(lines_before), ARGUMENTS.join(","));
+        let environment = environment(lua, new_environment, &sources, (folder, Some(text)))?;
+        let content = body(text, first_line);
         let function = compile(lua, &environment, &sources, (name, content.as_bytes()))
             .map_err(|error| failure::from_lua(&error, &sources.lock().chunks))?;
         let wanted = ARGUMENTS.map(|argument| text.contains(argument));
@@ -148,11 +147,18 @@ impl Loaded {
     }
 }
 
+/// A text of a block file as a chunk: its arguments are locals, its lines count as those of the file.
+pub(super) fn body(text: &str, first_line: u32) -> String {
+    let lines_before = usize::try_from(first_line.saturating_sub(1)).unwrap_or(0);
+    format!("{}local {} = ...; {text}", "\n".repeat(lines_before), ARGUMENTS.join(","))
+}
+
+/// The environment of a script with its folder; of a text, only with the libraries that it may name.
 fn environment(
     lua: &Lua,
     new_environment: &Function,
     sources: &SharedSources,
-    folder: Option<PathBuf>,
+    (folder, text): (Option<PathBuf>, Option<&Arc<str>>),
 ) -> Result<Table, RunError> {
     let sources = Arc::clone(sources);
     let make = || -> mlua::Result<Table> {
@@ -162,7 +168,8 @@ fn environment(
                 Err(text) => (false, mlua::Value::String(lua.create_string(text)?)),
             })
         })?;
-        new_environment.call(required)
+        let has_word = |text: Arc<str>| lua.create_function(move |_, word: String| Ok(text.contains(&word)));
+        new_environment.call((required, text.cloned().map(has_word).transpose()?))
     };
     make().map_err(|error| failure::from_lua(&error, &[]))
 }

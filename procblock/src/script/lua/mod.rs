@@ -13,6 +13,7 @@ mod hostile_tests;
 mod load;
 mod pool;
 mod run;
+mod syntax;
 mod watchdog;
 
 #[cfg(test)]
@@ -24,3 +25,4 @@ pub(in crate::script) use control::Control;
 pub(super) use pool::Pool;
 #[cfg(test)]
 pub(super) use run::bare_environment;
+pub(super) use syntax::mistake;

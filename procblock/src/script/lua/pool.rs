@@ -19,7 +19,7 @@ const IDLE_MAX: usize = 64;
 /// Long calls beside the runtime's workers at once, for each core.
 const ASIDE_PER_CORE: usize = 4;
 
-/// All states of an instance. The one used last is used next: it is the warmest.
+/// All states of an instance. The one used last is used next, of those that have compiled the script: it is the warmest.
 pub(in crate::script) struct Pool {
     idle: Mutex<Vec<State>>,
     free: Semaphore,
@@ -58,8 +58,7 @@ impl Pool {
             Ok(permit) => permit,
             Err(_) => self.wait_for_state(call, deadline).await?,
         };
-        let idle = self.idle.lock().pop();
-        let mut state = match idle {
+        let mut state = match self.take(script) {
             Some(state) => state,
             None => self.new_state()?,
         };
@@ -72,6 +71,14 @@ impl Pool {
             }
         }
         result
+    }
+
+    /// An idle state: the warmest of those that know the script, else the warmest.
+    fn take(&self, script: &Script) -> Option<State> {
+        let mut idle = self.idle.lock();
+        let warmest = idle.len().checked_sub(1)?;
+        let index = idle.iter().rposition(|state| state.knows(script)).unwrap_or(warmest);
+        Some(idle.remove(index))
     }
 
     async fn wait_for_state(

@@ -387,10 +387,14 @@ local function copy(from, depth)
   return to
 end
 
--- A script's own environment: what it changes in a library is its own, too.
-return function(required)
+-- A script's own environment: what it changes in a library is its own, too. Libraries that its text can't name are left
+-- out, since a block file may hold thousands of short texts, each with an environment.
+return function(required, has_word)
   local environment = copy(BASE, 0)
-  for name, library in next, LIBRARIES do environment[name] = copy(library, 1) end
+  local sees_all = not has_word or has_word("_G") or has_word("_ENV") or has_word("load") or has_word("require")
+  for name, library in next, LIBRARIES do
+    if sees_all or has_word(name) then environment[name] = copy(library, 1) end
+  end
   environment._G = environment
   local loaded = {}
 

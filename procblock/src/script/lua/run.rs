@@ -24,7 +24,7 @@ use crate::value::{Map, Value};
 const PRELUDE: &str = include_str!("prelude.lua");
 
 /// Scripts compiled in one state; a state that has more is replaced.
-const SCRIPTS_MAX: usize = 256;
+const SCRIPTS_MAX: usize = 16_384;
 
 /// How a script is known in a state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -113,6 +113,11 @@ impl State {
 
     pub(super) fn control(&self) -> &Arc<Control> {
         &self.control
+    }
+
+    /// Whether it has compiled the script.
+    pub(super) fn knows(&self, script: &Script) -> bool {
+        self.recent.as_ref().is_some_and(|(key, _)| key.is_of(script)) || self.scripts.contains_key(&Key::of(script))
     }
 
     /// Whether it must not be used again.

@@ -1,0 +1,162 @@
+//! `procblock state`: keys with values, in buckets.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::failure::Failure;
+use super::instance::{InstanceArgs, duration};
+use super::output::{Format, FormatArgs, ValueArgs, print};
+use super::table::Table;
+use crate::cli::EXIT_DONE;
+use crate::value::{Map, Value, to_text};
+
+#[derive(Subcommand)]
+pub(crate) enum StateCommand {
+    /// Print a key's value; a key that is absent is exit code 1.
+    Get(GetArgs),
+    /// Write a key.
+    Set(SetArgs),
+    /// List the keys of a bucket; without one, the buckets.
+    Keys(KeysArgs),
+    /// Remove a key; one that is absent is exit code 1.
+    Remove(RemoveArgs),
+    /// List the entries with a value that a regular expression matches, whatever the case.
+    Search(SearchArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct GetArgs {
+    /// The bucket.
+    bucket: String,
+    /// The key.
+    key: String,
+    /// Print this when the key is absent.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    default: Option<String>,
+    #[command(flatten)]
+    instance: InstanceArgs,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct SetArgs {
+    /// The bucket.
+    bucket: String,
+    /// The key.
+    key: String,
+    #[command(flatten)]
+    value: ValueArgs,
+    /// The key ends after this time.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    time_to_live: Option<Duration>,
+    #[command(flatten)]
+    instance: InstanceArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct KeysArgs {
+    /// The bucket.
+    bucket: Option<String>,
+    #[command(flatten)]
+    instance: InstanceArgs,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct RemoveArgs {
+    /// The bucket.
+    bucket: String,
+    /// The key.
+    key: String,
+    #[command(flatten)]
+    instance: InstanceArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct SearchArgs {
+    /// A regular expression for values.
+    pattern: String,
+    /// A regular expression for buckets.
+    #[arg(long, value_name = "PATTERN")]
+    bucket: Option<String>,
+    /// A regular expression for keys.
+    #[arg(long, value_name = "PATTERN")]
+    key: Option<String>,
+    #[command(flatten)]
+    instance: InstanceArgs,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+pub(super) fn run(command: StateCommand) -> Result<u8, Failure> {
+    match command {
+        StateCommand::Get(arguments) => get(arguments),
+        StateCommand::Set(arguments) => set(arguments),
+        StateCommand::Keys(arguments) => keys(arguments),
+        StateCommand::Remove(arguments) => remove(arguments),
+        StateCommand::Search(arguments) => search(arguments),
+    }
+}
+
+fn get(arguments: GetArgs) -> Result<u8, Failure> {
+    let mut positions: Vec<Value> = vec![arguments.bucket.into(), arguments.key.into()];
+    if let Some(default) = arguments.default {
+        positions.push(serde_json::from_str(&default).unwrap_or_else(|_| default.into()));
+    }
+    let value = arguments.instance.call("sharedstate.get", positions)?;
+    arguments.format.print(&value);
+    Ok(EXIT_DONE)
+}
+
+fn set(arguments: SetArgs) -> Result<u8, Failure> {
+    let mut positions = vec![arguments.bucket.into(), arguments.key.into(), arguments.value.read()];
+    let mut options = Map::new();
+    if let Some(time_to_live) = arguments.time_to_live {
+        options.insert("time_to_live".into(), time_to_live.as_secs_f64().into());
+    }
+    // Without it, a value that is a mapping would be taken for the options.
+    positions.push(Value::Object(options));
+    arguments.instance.call("sharedstate.set", positions)?;
+    Ok(EXIT_DONE)
+}
+
+fn keys(arguments: KeysArgs) -> Result<u8, Failure> {
+    let names = match arguments.bucket {
+        Some(bucket) => arguments.instance.call("sharedstate.keys", vec![bucket.into()])?,
+        None => arguments.instance.call("sharedstate.buckets", Vec::new())?,
+    };
+    arguments.format.print_list(&names);
+    Ok(EXIT_DONE)
+}
+
+fn remove(arguments: RemoveArgs) -> Result<u8, Failure> {
+    let (bucket, key) = (arguments.bucket, arguments.key);
+    let text = format!("the bucket {bucket:?} has no key {key:?}");
+    let is_removed = arguments.instance.call("sharedstate.remove", vec![bucket.into(), key.into()])?;
+    if is_removed == Value::Bool(true) { Ok(EXIT_DONE) } else { Err(Failure::failed(text)) }
+}
+
+fn search(arguments: SearchArgs) -> Result<u8, Failure> {
+    let mut options = Map::new();
+    for (name, pattern) in [("bucket", arguments.bucket), ("key", arguments.key)] {
+        if let Some(pattern) = pattern {
+            options.insert(name.into(), pattern.into());
+        }
+    }
+    let found =
+        arguments.instance.call("sharedstate.search", vec![arguments.pattern.into(), Value::Object(options)])?;
+    match (arguments.format.output, &found) {
+        (Format::Text, Value::Array(entries)) => {
+            let mut table = Table::new(&["BUCKET", "KEY", "VALUE"]);
+            for entry in entries {
+                table.add(["bucket", "key", "value"].map(|name| entry.get(name).map(to_text).unwrap_or_default()));
+            }
+            print(&table.to_text());
+        }
+        _ => arguments.format.print(&found),
+    }
+    Ok(EXIT_DONE)
+}

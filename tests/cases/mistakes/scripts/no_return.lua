@@ -1,0 +1,3 @@
+function ProcessBlock(pipe_data)
+  local total = 5
+end

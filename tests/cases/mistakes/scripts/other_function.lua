@@ -1,0 +1,3 @@
+function Proces(pipe_data)
+ return {}
+end

@@ -1,0 +1,3 @@
+function ProcessBlock(pipe_data)
+  return 5
+end
