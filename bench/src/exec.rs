@@ -16,8 +16,7 @@ const ROUNDS: usize = 9;
 const RUNS: u32 = 500;
 
 /// Six results of 50 MB each.
-const LARGE: &str =
-    "    - lua: 'return {[\"large\" .. pipe_data.index] = string.rep(\"x\", 50000000)}'\n      loop: 6\n      \
+const LARGE: &str = "    - lua: 'return {[\"large\" .. pipe_data.index] = string.rep(\"x\", 50000000)}'\n      loop: 6\n      \
      limits: {memory: 400MB}\n";
 
 /// The rows.

@@ -45,7 +45,9 @@ pub(crate) fn rows() -> Outcome<Vec<Row>> {
 }
 
 fn chain(step: &str) -> Outcome<String> {
-    let mut text = format!("    - call: chain\n      loop: {CALLS}\nblocks:\n  chain:\n    __return_tag: done\n    done: {{n: 1}}\n    run:\n");
+    let mut text = format!(
+        "    - call: chain\n      loop: {CALLS}\nblocks:\n  chain:\n    __return_tag: done\n    done: {{n: 1}}\n    run:\n"
+    );
     for _ in 0..CHAIN {
         writeln!(text, "      - {step}")?;
     }
