@@ -35,11 +35,11 @@ test:
 soak:
 	@tools/setup test
 	$(CARGO) build --workspace $(FEATURES)
-	ROUNDS=1000 $(CARGO) test --workspace $(FEATURES) -- --nocapture soak
+	ROUNDS=1000 tools/soak
 
 bench:
 	@tools/setup bench
-	$(CARGO) build --release --workspace $(FEATURES) --examples
+	$(CARGO) build --release --workspace $(FEATURES)
 	tools/bench
 
 fuzz:

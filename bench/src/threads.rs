@@ -51,31 +51,38 @@ struct Summary {
 
 /// The rows.
 pub(crate) fn rows() -> Outcome<Vec<Row>> {
+    let mut rows = rows_of("set", "set: {n: 1}")?;
+    rows.extend(rows_of("Lua", "lua: 'return {n = 1}'")?);
+    Ok(rows)
+}
+
+fn rows_of(kind: &str, step: &str) -> Outcome<Vec<Row>> {
     let folder = tempfile::tempdir()?;
-    let measured = measure(folder.path())?;
+    let measured = measure(folder.path(), step)?;
     let peer = measured.peer.quantile(0.99).as_secs_f64();
     let ours = measured.summary.late_p99;
     #[expect(clippy::cast_precision_loss, reason = "counts of a benchmark")]
     let expected = (THREADS as f64) * (MEASURED.as_secs_f64() / EVERY.as_secs_f64());
+    let row = |what: &str, unit, figure, target| Row::alone(&format!("… {kind}: {what}"), unit, figure, target);
     Ok(vec![
         Row::ratio(
-            "10,000 run-threads every 5 s, 60 s: lateness p99",
+            &format!("10,000 run-threads every 5 s, 60 s, {kind}: lateness p99"),
             "bare timer loop",
             Unit::Microseconds,
             (ours, peer, ours / peer),
             Target::AtMost(3.0),
         ),
-        Row::alone("… starts", Unit::Count("starts"), measured.summary.starts, Target::AtLeast(expected)),
-        Row::alone("… skipped", Unit::Count("starts"), measured.summary.skipped, Target::AtMost(0.0)),
-        Row::alone("… farthest from the grid", Unit::Milliseconds, measured.off_grid, Target::AtMost(DRIFT_MAX)),
-        Row::alone("… peak memory", Unit::Megabytes, measured.peak, Target::AtMost(400e6)),
-        Row::alone("… CPU of one core", Unit::Percent, measured.cpu, Target::Shown),
+        row("starts", Unit::Count("starts"), measured.summary.starts, Target::AtLeast(expected)),
+        row("skipped", Unit::Count("starts"), measured.summary.skipped, Target::AtMost(0.0)),
+        row("farthest from the grid", Unit::Milliseconds, measured.off_grid, Target::AtMost(DRIFT_MAX)),
+        row("peak memory", Unit::Megabytes, measured.peak, Target::AtMost(400e6)),
+        row("CPU of one core", Unit::Percent, measured.cpu, Target::Shown),
     ])
 }
 
-fn measure(folder: &Path) -> Outcome<Measured> {
+fn measure(folder: &Path, step: &str) -> Outcome<Measured> {
     let (file, printed, logged) = (folder.join("many.yaml"), folder.join("printed"), folder.join("logged"));
-    std::fs::write(&file, many()?)?;
+    std::fs::write(&file, many(step)?)?;
     let mut command = procblock(&file)?;
     command.arg("-v").stdout(File::create(&printed)?).stderr(File::create(&logged)?);
     let mut staying = Staying::start(&mut command)?;
@@ -91,16 +98,13 @@ fn measure(folder: &Path) -> Outcome<Measured> {
     Ok(Measured { peer, summary: summary(&log)?, cpu: used, peak, off_grid: off_grid(folder)? })
 }
 
-/// Mostly Lua steps that do nothing; some note when they started.
-fn many() -> Outcome<String> {
+/// The step, 10,000 times; here and there one notes when it started instead.
+fn many(step: &str) -> Outcome<String> {
     let mut text = "__usage: {longrunning: true}\nrun:\n".to_string();
     for number in 0..THREADS {
-        let step = if number % NOTED_EVERY == 0 {
-            format!("file.append(\"starts.{number}\", string.format(\"%.6f\\n\", time.now()))")
-        } else {
-            "return {n = 1}".into()
-        };
-        writeln!(text, "  - {{name: t{number}, every: {}s, lua: '{step}'}}", EVERY.as_secs())?;
+        let noting = || format!("lua: 'file.append(\"starts.{number}\", string.format(\"%.6f\\n\", time.now()))'");
+        let step = if number % NOTED_EVERY == 0 { noting() } else { step.to_string() };
+        writeln!(text, "  - {{name: t{number}, every: {}s, {step}}}", EVERY.as_secs())?;
     }
     Ok(text)
 }
@@ -114,10 +118,9 @@ fn due_times(result: &Value) -> Outcome<Vec<Instant>> {
         .filter(|(name, _)| name.starts_with("run_thread."))
         .filter_map(|(_, thread)| thread.get("last_start").and_then(Value::as_f64));
     let mut due: Vec<Instant> = started
-        .filter_map(|start| {
+        .map(|start| {
             let period = EVERY.as_secs_f64();
-            let ahead = (start + period * 1.5 - clock).rem_euclid(period);
-            Some(now + Duration::from_secs_f64(ahead))
+            now + Duration::from_secs_f64((start + period * 1.5 - clock).rem_euclid(period))
         })
         .collect();
     due.sort();

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -183,6 +183,9 @@ impl Life {
 
 /// The instance's name, its own until the claim is dropped.
 fn take_name(name: &str) -> Result<Claim, String> {
+    if name.trim().is_empty() {
+        return Err("the instance's name is empty; give one with --name or __usage: {name: …}".into());
+    }
     Claim::take(name).map_err(|error| error.to_string())
 }
 
@@ -228,19 +231,25 @@ fn banner(instance: &Instance) -> String {
     text + "Ctrl-C stops, procblock status shows.\n"
 }
 
+/// The same signal so soon again is one given twice: `timeout` of coreutils signals its child, then its group.
+const SAME_SIGNAL_WITHIN: Duration = Duration::from_millis(200);
+
 /// The first INT or TERM asks the instance to stop, the second ends the process at once; HUP reloads.
 fn watch_signals(instance: &Arc<Instance>, reload: mpsc::Sender<ReloadRequest>) -> std::io::Result<Arc<AtomicI32>> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1])?;
     let received = Arc::new(AtomicI32::new(0));
     let (stop, seen) = (instance.stop.clone(), Arc::clone(&received));
     std::thread::Builder::new().name("signals".into()).spawn(move || {
+        let mut first: Option<(i32, Instant)> = None;
         for signal in signals.forever() {
             match signal {
                 SIGHUP => {
                     let _ = reload.try_send(ReloadRequest { answer: None });
                 }
                 SIGUSR1 => crate::logging::reopen(),
+                _ if first.is_some_and(|(sent, at)| sent == signal && at.elapsed() < SAME_SIGNAL_WITHIN) => {}
                 _ => {
+                    first = Some((signal, Instant::now()));
                     if seen.swap(signal, Ordering::SeqCst) != 0 {
                         let _ = signal_hook::low_level::emulate_default_handler(signal);
                     }

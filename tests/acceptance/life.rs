@@ -82,12 +82,23 @@ fn a_second_signal_ends_at_once() {
     let block = format!("{LONGRUNNING}run:\n  - shell: trap '' TERM; touch started; while :; do sleep 600; done\n");
     let running = Run::block(&block).start();
     running.wait_for_file("started", |_| true);
-    running.signal(Signal::SIGINT);
+    running.signal(Signal::SIGTERM);
     crate::support::eventually("the stop", || running.has_taken_signals());
     let ended = running.interrupt();
     assert!(ended.took < Duration::from_secs(1), "{ended}");
     assert_ne!(ended.code, Some(0));
     ended.leaves_nothing_within(Duration::from_secs(8));
+}
+
+#[test]
+fn a_signal_given_twice_is_one() {
+    let block = "run:\n  - exec: [touch, started]\n  - sleep: 1h\nalways:\n  - exec: [sleep, 0.1]\n  - lua: \"file.write('cleaned', 'yes')\"\n";
+    let running = Run::block(block).start();
+    running.wait_for_file("started", |_| true);
+    running.signal(Signal::SIGINT);
+    crate::support::eventually("the first to be taken", || running.has_taken_signals());
+    let ended = running.interrupt();
+    assert_eq!((ended.code, ended.read("cleaned").as_str()), (Some(130), "yes"), "{ended}");
 }
 
 #[test]

@@ -27,4 +27,6 @@ mod demos;
 #[cfg(feature = "series")]
 mod kills;
 #[cfg(feature = "series")]
+mod restarts;
+#[cfg(feature = "series")]
 mod series;

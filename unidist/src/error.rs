@@ -170,6 +170,38 @@ pub enum Error {
         /// What is wrong, on one line.
         reason: String,
     },
+    /// The folder of a store can't be used.
+    #[error("cannot open the store {}: {reason}", folder.display())]
+    Store {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong and, where there is one, the remedy.
+        reason: String,
+    },
+    /// Another process, or this one, has the store open.
+    #[error("the store {} is open in {}", folder.display(), owner_text(*process))]
+    StoreOwned {
+        /// The folder.
+        folder: PathBuf,
+        /// The process; 0 when it is not known.
+        process: u32,
+    },
+    /// The store's files are not what was written. Nothing of it is served.
+    #[error("the store {} is damaged: {damage}; restore a backup or salvage what is whole", folder.display())]
+    StoreDamaged {
+        /// The folder.
+        folder: PathBuf,
+        /// The damaged tables and keys, the first of them.
+        damage: String,
+    },
+    /// A change could not be written to the store and was taken back; reading goes on, and later changes are tried.
+    #[error("not written to the store {}: {reason}", folder.display())]
+    NotWritten {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong and the remedy.
+        reason: String,
+    },
     /// A stop was requested while waiting.
     #[error("stopped while waiting for {what}")]
     Stopped {
@@ -194,6 +226,14 @@ pub enum Error {
     },
 }
 
+fn owner_text(process: u32) -> String {
+    match process {
+        0 => "another process: end it first".to_owned(),
+        own if own == std::process::id() => "this process: pass the open store along instead".to_owned(),
+        other => format!("process {other}: end it first, or talk to it"),
+    }
+}
+
 impl Error {
     /// A short fixed word for programs: `bad_argument`, `busy`, `full`, `not_found`, `not_holder`, `too_large`…
     pub fn code(&self) -> &'static str {
@@ -212,6 +252,10 @@ impl Error {
             Error::QueueFull { .. } => "full",
             Error::ClaimLost { .. } => "claim_lost",
             Error::FellBehind { .. } => "fell_behind",
+            Error::Store { .. } => "store",
+            Error::StoreOwned { .. } => "owned",
+            Error::StoreDamaged { .. } => "damaged",
+            Error::NotWritten { .. } => "not_written",
             Error::Stopped { .. } => "stopped",
             Error::UnknownFunction { .. } => "unknown_function",
         }

@@ -23,6 +23,8 @@ pub mod call;
 mod clock;
 mod engine;
 mod error;
+#[cfg(feature = "file")]
+pub mod file;
 mod limits;
 mod messagequeue;
 mod name;
@@ -37,7 +39,7 @@ mod url;
 mod wait;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::Engine;
@@ -67,10 +69,10 @@ pub struct Unidist {
 }
 
 impl Unidist {
-    /// Opens the store at `url`: `memory:`.
+    /// Opens the store at `url`: `memory:`, or with the feature `file` a folder, `file:FOLDER` (see [`mod@file`]).
     ///
     /// # Errors
-    /// `Url` for anything else.
+    /// `Url` for anything else; `Store`, `StoreOwned`, `StoreDamaged` for a folder.
     pub fn open(url: &str) -> Result<Self, Error> {
         Self::builder().open(url)
     }
@@ -98,6 +100,15 @@ impl Unidist {
     /// Queues of messages.
     pub fn messagequeue(&self) -> MessageQueue<'_> {
         MessageQueue { engine: &self.engine }
+    }
+
+    /// Copies the store, while it is in use, into `folder`, which must not exist or be empty: it is a store then, all
+    /// of one moment. Changes wait until the copy is made, reads go on. Blocks.
+    ///
+    /// # Errors
+    /// `Store` when the folder can't be used or the store is not of a kind that is kept; `StoreOwned`.
+    pub fn backup(&self, folder: &Path) -> Result<(), Error> {
+        self.engine.backup(folder)
     }
 
     /// Logs.
@@ -155,13 +166,20 @@ impl Builder {
         self
     }
 
-    /// Opens the store at `url`: `memory:`. Starts no thread and touches no file.
+    /// Opens the store at `url`, as `Unidist::open`. `memory:` starts no thread and touches no file.
     ///
     /// # Errors
-    /// `Url` for anything else.
+    /// As `Unidist::open`.
     pub fn open(self, url: &str) -> Result<Unidist, Error> {
-        let EngineUrl::Memory = url::parse(url)?;
+        let url = url::parse(url)?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        #[cfg(feature = "file")]
+        if let EngineUrl::File { folder, sync } = url {
+            let engine = engine::file::FileEngine::open(&folder, sync, clock, self.limits)?;
+            return Ok(Unidist { engine: Arc::new(engine) });
+        }
+        #[cfg(not(feature = "file"))]
+        let EngineUrl::Memory = url;
         let lock_folder = match self.host_locks {
             HostLocks::RuntimeFolder => Some(default_folder()),
             HostLocks::Folder(path) => Some(path),

@@ -18,6 +18,8 @@ pub struct Limits {
     pub waiters_max: usize,
     /// Changes that wait for one watcher before it falls behind. Default: 1,000.
     pub watch_events_max: usize,
+    /// The size of a `file:` store on disk, in bytes, about. Default: 16 GiB.
+    pub file_bytes_max: u64,
 }
 
 impl Default for Limits {
@@ -27,6 +29,7 @@ impl Default for Limits {
             value_bytes_max: 8 * 1024 * 1024,
             waiters_max: 100_000,
             watch_events_max: 1_000,
+            file_bytes_max: 16 * 1024 * 1024 * 1024,
         }
     }
 }
@@ -43,6 +46,12 @@ impl Limits {
             None => Err(Error::Value { what: what(), reason: format!("nests deeper than {VALUE_DEPTH_MAX} levels") }),
         }
     }
+}
+
+/// The size of a value that passed the limits.
+#[cfg(feature = "file")]
+pub(crate) fn bytes_of(value: &Value) -> usize {
+    measure(value, VALUE_DEPTH_MAX).unwrap_or(0)
 }
 
 /// About the length as JSON; none when it nests deeper than `depth`.

@@ -176,7 +176,7 @@ impl QueueStatus {
 
 /// A checked message on its way into a queue.
 pub(crate) struct NewMessage {
-    pub(crate) message: Value,
+    pub(crate) message: Arc<Value>,
     pub(crate) priority: i32,
     pub(crate) delay: Duration,
     pub(crate) id: Option<Arc<str>>,
@@ -187,7 +187,7 @@ pub(crate) struct NewMessage {
 pub(crate) struct Delivery {
     pub(crate) number: u64,
     pub(crate) id: MessageId,
-    pub(crate) message: Value,
+    pub(crate) message: Arc<Value>,
     pub(crate) priority: i32,
     pub(crate) age: Duration,
     /// For a claim: which attempt it is. For a taken message: how often it was claimed before.
@@ -439,7 +439,7 @@ impl MessageQueue<'_> {
                 Some(Arc::from(id.as_str()))
             }
         };
-        let new = NewMessage { message, priority: options.priority, delay: options.delay, id };
+        let new = NewMessage { message: Arc::new(message), priority: options.priority, delay: options.delay, id };
         self.engine.queues().add(queue, new, options.wait != Some(Duration::ZERO))
     }
 
@@ -498,10 +498,10 @@ impl MessageQueue<'_> {
     ) -> Result<Option<Delivery>, Error> {
         let place = TakePlace { engine: self.engine, queue, ticket };
         match place.ticket.wait(Patience::new(self.engine.timers(), wait, stop)).await {
-            Waited::Done(delivery) => Ok(Some(delivery)),
-            Waited::TimeOver => Ok(self.engine.queues().cancel(queue, &place.ticket)),
+            Waited::Done(delivery) => delivery.map(Some),
+            Waited::TimeOver => self.engine.queues().cancel(queue, &place.ticket).transpose(),
             Waited::Stopped => match self.engine.queues().cancel(queue, &place.ticket) {
-                Some(delivery) => Ok(Some(delivery)),
+                Some(delivery) => delivery.map(Some),
                 None => Err(Error::Stopped { what: format!("a message of the queue {queue:?}") }),
             },
         }
@@ -511,14 +511,14 @@ impl MessageQueue<'_> {
 impl From<Delivery> for Message {
     fn from(delivery: Delivery) -> Self {
         let Delivery { id, message, priority, age, attempt, .. } = delivery;
-        Message { id, message, priority, age, attempts: attempt }
+        Message { id, message: Arc::unwrap_or_clone(message), priority, age, attempts: attempt }
     }
 }
 
 impl From<Delivery> for Claim {
     fn from(delivery: Delivery) -> Self {
         let Delivery { id, message, priority, age, attempt, .. } = delivery;
-        Claim { id, message, attempt, priority, age }
+        Claim { id, message: Arc::unwrap_or_clone(message), attempt, priority, age }
     }
 }
 
@@ -544,7 +544,7 @@ struct TakePlace<'a> {
 
 impl Drop for TakePlace<'_> {
     fn drop(&mut self) {
-        if let Some(delivery) = self.engine.queues().cancel(self.queue, &self.ticket) {
+        if let Some(Ok(delivery)) = self.engine.queues().cancel(self.queue, &self.ticket) {
             self.engine.queues().give_back(self.queue, delivery);
         }
     }

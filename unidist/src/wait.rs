@@ -73,6 +73,8 @@ pub(crate) struct Ticket<T> {
 
 enum Slot<T> {
     Empty,
+    /// Handed over, but not to be seen before `show`.
+    Held(T),
     Ready(T),
     Closed,
 }
@@ -94,6 +96,37 @@ impl<T> Ticket<T> {
         Ok(())
     }
 
+    /// As `give`, but the waiter sees nothing before `show` or `show_instead`.
+    pub(crate) fn hold(&self, value: T) -> Result<(), T> {
+        let mut slot = self.slot.lock();
+        if !matches!(*slot, Slot::Empty) {
+            return Err(value);
+        }
+        *slot = Slot::Held(value);
+        Ok(())
+    }
+
+    /// Lets the waiter have what is held for it.
+    pub(crate) fn show(&self) {
+        let mut slot = self.slot.lock();
+        match std::mem::replace(&mut *slot, Slot::Closed) {
+            Slot::Held(value) => *slot = Slot::Ready(value),
+            other => *slot = other,
+        }
+        drop(slot);
+        self.event.notify(usize::MAX);
+    }
+
+    /// Lets the waiter have this in the place of what is held for it.
+    pub(crate) fn show_instead(&self, value: T) {
+        let mut slot = self.slot.lock();
+        if matches!(*slot, Slot::Held(_)) {
+            *slot = Slot::Ready(value);
+        }
+        drop(slot);
+        self.event.notify(usize::MAX);
+    }
+
     /// The value, if it was handed over and not taken.
     pub(crate) fn take(&self) -> Option<T> {
         let mut slot = self.slot.lock();
@@ -109,7 +142,7 @@ impl<T> Ticket<T> {
     /// Ends the wait; a value that was handed over and not taken comes back.
     pub(crate) fn close(&self) -> Option<T> {
         match std::mem::replace(&mut *self.slot.lock(), Slot::Closed) {
-            Slot::Ready(value) => Some(value),
+            Slot::Ready(value) | Slot::Held(value) => Some(value),
             Slot::Empty | Slot::Closed => None,
         }
     }

@@ -125,6 +125,10 @@ fn build(document: Document) -> (Compiled, Compiler) {
         files: document.files,
     };
     let usage = Usage::read(&root, &mut compiler.problems);
+    if let Some(entry) = root.get("longrunning") {
+        let what = "longrunning at the top of a file is data";
+        compiler.problems.warning(&entry.mark, what, "write __usage: {longrunning: true} to let the file stay");
+    }
     let data = root.get("data").map(|entry| entry.value.to_value());
     let block = compiler.block(&root);
     compiler.finish_called();
@@ -263,7 +267,22 @@ impl Compiler {
             self.seen_levels = outside.max(self.seen_levels.saturating_sub(1));
             return Some(Box::new(NestedBlock::new(entry, block)));
         }
+        self.warn_of_steps(entry);
         Some(Box::new(PlainValue::compile(&entry.value, &mut self.problems)))
+    }
+
+    /// A list of steps under a key that is no tag runs nothing: told, though it may be data.
+    fn warn_of_steps(&mut self, entry: &Entry) {
+        let is_step = |item: &Node| {
+            let keys = item.entries().unwrap_or_default().iter().map(|entry| entry.key.as_str());
+            keys.clone().any(|key| crate::step::ALL.iter().any(|step| step.spec().name == key)) && keys.count() <= 3
+        };
+        let items = entry.value.items().unwrap_or_default();
+        if !items.is_empty() && items.iter().all(is_step) {
+            let what =
+                format!("\"{}\" is data, though its value looks like a list of steps: nothing of it runs", entry.key);
+            self.problems.warning(&entry.mark, what, "steps stand under run:");
+        }
     }
 
     /// A key that is nearly a tag is refused instead of becoming data in silence.

@@ -126,7 +126,9 @@ fn tell(known: &[Known], found: Vec<Option<Mistake>>, language: &str, problems: 
     for (known, mistake) in known.iter().zip(found) {
         let Some(Mistake { line, column, message }) = mistake else { continue };
         let mut mark = Mark { source: Arc::clone(&known.source), line, column };
-        if known.first_line.is_some() || column == 1 {
+        if known.first_line.is_some() && line == known.named.line {
+            mark.column = known.named.column.saturating_add(column.saturating_sub(1));
+        } else if known.first_line.is_some() || column == 1 {
             // Columns of a text in a block file count without its indentation.
             let text = mark.source.line(line);
             let indent = text.chars().take_while(|c| c.is_whitespace()).count();

@@ -178,10 +178,12 @@ fn report(processed: &Processed, output: OutputFormat) {
             map.insert("error".into(), error.to_value());
         }
     }
+    // Before it is written: a secret such as 5 or "true" must not tear holes into JSON.
+    let result = logging::hidden_value(&result);
     match output {
         OutputFormat::None => {}
-        OutputFormat::Json => print(&logging::hidden(&format!("{result:#}\n"))),
-        OutputFormat::Yaml => print(&logging::hidden(&crate::yaml::to_yaml(&result))),
+        OutputFormat::Json => print(&format!("{result:#}\n")),
+        OutputFormat::Yaml => print(&crate::yaml::to_yaml(&result)),
         OutputFormat::Text => print(&logging::hidden(&to_text(&result))),
     }
 }

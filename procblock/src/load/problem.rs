@@ -115,6 +115,14 @@ impl Problems {
     }
 
     fn add(&mut self, mark: &Mark, severity: Severity, what: String, remedy: String) {
+        let is_same = |known: &Problem| {
+            known.what == what
+                && (known.mark.line, known.mark.column) == (mark.line, mark.column)
+                && known.mark.source.name == mark.source.name
+        };
+        if self.list.iter().any(is_same) {
+            return;
+        }
         if self.list.len() >= PROBLEMS_MAX {
             let left_out = self.left_out.get_or_insert_with(|| LeftOut { mark: mark.clone(), count: 0, severity });
             left_out.count += 1;

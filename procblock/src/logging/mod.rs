@@ -29,7 +29,9 @@ pub use line::{Colors, Line};
 pub use ring::{Page, RING_BYTES_MAX, RING_LINES_MAX, Ring};
 
 use backend::Backend;
-use secrets::Secrets;
+use secrets::{SHOWN, Secrets, is_header};
+
+use crate::value::{Map, Value};
 
 static SECRETS: Secrets = Secrets::new();
 static BACKEND: OnceLock<Backend> = OnceLock::new();
@@ -149,6 +151,25 @@ pub fn hide(secret: &str) {
 /// The text without secrets and `Authorization` values: for what is shown elsewhere than in the log.
 pub fn hidden(text: &str) -> Cow<'_, str> {
     SECRETS.hide(text)
+}
+
+/// The value without secrets: in texts and keys they are replaced, a number that is one becomes a text.
+pub fn hidden_value(value: &Value) -> Value {
+    match value {
+        Value::String(text) => SECRETS.hide(text).into(),
+        Value::Array(items) => items.iter().map(hidden_value).collect(),
+        Value::Object(map) => map.iter().map(hidden_entry).collect::<Map>().into(),
+        Value::Number(number) if SECRETS.holds(&number.to_string()) => SHOWN.into(),
+        Value::Number(_) | Value::Bool(_) | Value::Null => value.clone(),
+    }
+}
+
+fn hidden_entry((key, value): (&String, &Value)) -> (String, Value) {
+    let shown = match value {
+        Value::String(_) if is_header(key) => SHOWN.into(),
+        _ => hidden_value(value),
+    };
+    (SECRETS.hide(key).into_owned(), shown)
 }
 
 /// Runs `future` so that its lines name the run-thread.

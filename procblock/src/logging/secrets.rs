@@ -7,7 +7,7 @@ use std::ops::Range;
 use parking_lot::RwLock;
 
 /// What stands in place of a secret.
-const SHOWN: &str = "***";
+pub(super) const SHOWN: &str = "***";
 
 /// The most texts remembered, spellings and single lines included.
 const SECRETS_MAX: usize = 10_000;
@@ -43,6 +43,11 @@ impl Secrets {
         }
     }
 
+    /// Whether the whole text is a secret.
+    pub(super) fn holds(&self, text: &str) -> bool {
+        self.texts.read().contains(text)
+    }
+
     /// The text with `***` in place of secrets and of values of `Authorization` headers.
     pub(super) fn hide<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut ranges = Vec::new();
@@ -66,6 +71,13 @@ impl Secrets {
         shown.push_str(text.get(end..).unwrap_or_default());
         Cow::Owned(shown)
     }
+}
+
+/// Whether the name is that of a header whose value is never shown.
+pub(super) fn is_header(name: &str) -> bool {
+    let name = name.as_bytes();
+    let before = name.len().saturating_sub(HEADER.len());
+    name.get(before..).is_some_and(|word| word.eq_ignore_ascii_case(HEADER))
 }
 
 /// Every place of `secret`, those that overlap too.

@@ -181,7 +181,7 @@ impl Keeper {
                 ChildKind::Once => (None, None),
                 ChildKind::Worker => Some(oneshot::channel()).unzip(),
             };
-            let waiting = Waiting { started, ended, grace: start.grace, place: place.take() };
+            let waiting = Waiting { started, ended, place: place.take() };
             let mut running = match Running::register(&connection, waiting) {
                 Ok(running) => running,
                 Err(waiting) => {

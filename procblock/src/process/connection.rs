@@ -18,7 +18,6 @@ use tokio::net::UnixDatagram;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::KEEPER_ARGUMENT;
-use super::keeper::ORPHANED_GRACE;
 use super::protocol::{ChildId, Failure, Report, Request};
 use super::recovery::{self, OwnChild};
 use super::socket::{self, Buffer};
@@ -43,8 +42,6 @@ pub(super) struct Waiting {
     pub(super) started: Option<oneshot::Sender<u32>>,
     /// Told of the end.
     pub(super) ended: oneshot::Sender<Outcome>,
-    /// Between its TERM and KILL, should the keeper die.
-    pub(super) grace: Duration,
     /// The child's place among those that may run at once, given back with the end.
     pub(super) place: Option<OwnedSemaphorePermit>,
 }
@@ -164,8 +161,7 @@ impl Connection {
         }
         self.reap(keeper).await;
         drop(own);
-        let grace = waiting.values().map(|waiting| waiting.grace).max().unwrap_or(ORPHANED_GRACE);
-        recovery::end_orphans(grace.min(ORPHANED_GRACE)).await;
+        recovery::end_orphans().await;
         for waiting in waiting.into_values() {
             let _ = waiting.ended.send(Outcome::KeeperDied);
         }

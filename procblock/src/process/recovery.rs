@@ -53,27 +53,21 @@ impl Drop for OwnChild {
     }
 }
 
-/// Ends every orphan of a dead keeper with its subtree: TERM, after `grace` KILL. Orphans that do not end are named in
-/// the log 5 s later.
-pub(super) async fn end_orphans(grace: Duration) {
+/// Kills every orphan of a dead keeper with its subtree, at once: while they live, a kill of the runner too would leave
+/// them to nobody. Orphans that do not end are named in the log 5 s later.
+pub(super) async fn end_orphans() {
     let begun = Instant::now();
-    let mut told = BTreeSet::new();
     loop {
         let orphans: Vec<Pid> = orphans().into_iter().filter(|pid| !reap(*pid)).collect();
         if orphans.is_empty() {
             return;
         }
-        let is_late = begun.elapsed() >= grace;
-        if begun.elapsed() >= grace + STUCK_AFTER {
+        if begun.elapsed() >= STUCK_AFTER {
             log::error!("processes {orphans:?} do not end, not even by KILL");
             return;
         }
         for pid in with_descendants(orphans) {
-            if is_late {
-                send_signal(pid, Signal::KILL);
-            } else if told.insert(pid.as_raw_nonzero()) {
-                send_signal(pid, Signal::TERM);
-            }
+            send_signal(pid, Signal::KILL);
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -30,7 +30,7 @@ impl<'n> Fields<'n> {
         };
         let fields = Self::sort(entries.iter(), specs, what, problems);
         for spec in specs.iter().filter(|spec| spec.is_required) {
-            if fields.entry(spec.name).is_none() {
+            if !entries.iter().any(|entry| same_key(&entry.key, spec.name)) {
                 let remedy = format!("add {}: {}", spec.name, spec.kind.expected());
                 problems.error(&node.mark, format!("{what} has no {}", spec.name), remedy);
             }

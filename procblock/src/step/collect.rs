@@ -63,6 +63,8 @@ const GRAPH_FIELDS: &[FieldSpec] = &[
     FieldSpec::new("height", FieldKind::Integer, "Of the canvas, in pixels.").default("100"),
     FieldSpec::new("lower limit", FieldKind::Number, "The axis begins here, or lower if a value does.").default("0"),
     FieldSpec::new("upper limit", FieldKind::Number, "The axis reaches at least so far."),
+    FieldSpec::new("rigid", FieldKind::Boolean, "The axis ends at its limits even if a value does not.")
+        .default("false"),
 ];
 
 /// What `timeseries collect` may hold.
@@ -312,6 +314,7 @@ impl Graph {
         spec.height = pixels(&fields, "height", problems).unwrap_or(spec.height);
         spec.lower_limit = fields.literal("lower limit", problems).or(spec.lower_limit);
         spec.upper_limit = fields.literal("upper limit", problems);
+        spec.rigid = fields.literal("rigid", problems).unwrap_or(spec.rigid);
         Some(Graph { path: fields.setting("path", problems)?, title: fields.setting("title", problems), spec })
     }
 }

@@ -222,7 +222,10 @@ impl CompiledStep {
             OnError::Unset | OnError::Stop => Err(error),
             _ if error.kind == RunErrorKind::Stopped => Err(error),
             OnError::Continue => {
-                log::info!("{error}; the list goes on");
+                // An exit code stands in the result; of another failure nothing would be left.
+                let is_in_result = error.status.is_some() && error.kind == RunErrorKind::Failed;
+                let level = if is_in_result { log::Level::Info } else { log::Level::Warn };
+                log::log!(level, "{error}; the list goes on");
                 Ok(())
             }
             OnError::Handle(handler) => {

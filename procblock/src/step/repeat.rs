@@ -51,6 +51,9 @@ impl Repeat {
         }
         let name_key = if fields.entry("name").is_some() { "name" } else { "thread_id" };
         let Some(name) = fields.literal::<String>(name_key, problems) else {
+            if fields.entry(name_key).is_some() {
+                return None;
+            }
             let (what, remedy) = if word == "cache" {
                 ("a step with cache has no thread_id", "add thread_id: NAME, by which the run-thread is known")
             } else {

@@ -28,7 +28,8 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
     let limits = limits(step)?;
     let folder = child_folder(step)?;
     let run = &*step.run;
-    let caller = step.caller();
+    let mut caller = step.caller();
+    caller.script = script_name(script).unwrap_or(caller.script);
     let call = Call {
         pipe_data: &run.pipe_data,
         block: step.item,
@@ -48,6 +49,16 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
         Value::Object(map) => Ok(map),
         other => Err(RunError::failed(format!("the script returned a {}, not a mapping", kind_name(&other))).into()),
     }
+}
+
+/// How log lines name a script of which they tell the line too; none for an executable, whose lines have no number.
+fn script_name(script: &Script) -> Option<String> {
+    let file = match script {
+        Script::File(path) => path.as_path(),
+        Script::Lua { name, .. } | Script::Python { name, .. } => return Some(name.clone()),
+    };
+    let has_lines = file.extension().is_some_and(|ending| ending == "lua" || ending == "py");
+    file.file_name().filter(|_| has_lines).map(|name| name.to_string_lossy().into_owned())
 }
 
 /// A failure that is known to be in a script's file but on none of its lines gets the place of the step, and names the

@@ -306,13 +306,18 @@ fn read_options(node: &Node, problems: &mut Problems) -> Vec<Opt> {
         }
         let choices = fields.literal("choices", problems).unwrap_or_default();
         let word = fields.literal::<String>("type", problems);
+        let is_secret = fields.literal("secret", problems).unwrap_or(false);
+        if is_secret && word.as_deref().is_none_or(|word| word == "flag") {
+            let what = format!("the secret option {} is a flag, which takes no value", entry.key);
+            problems.error(&entry.value.mark, what, "add type: value");
+        }
         options.push(Opt {
             name: entry.key.clone(),
             letter,
             kind: InputKind::read(word.as_deref(), choices, InputKind::Flag),
             info: fields.literal("info", problems),
             default: fields.node("default").map(Node::to_value),
-            is_secret: fields.literal("secret", problems).unwrap_or(false),
+            is_secret,
         });
     }
     options

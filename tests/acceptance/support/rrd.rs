@@ -57,17 +57,33 @@ pub(crate) fn log_texts(log: &str) -> Vec<String> {
     log.lines().filter_map(text).collect()
 }
 
-/// The samples of one field of one file that the log says are stored: the whole second at or before each, and the
-/// number unless it is unknown.
-pub(crate) fn logged_samples(log: &str, path: &Path, field: &str) -> Vec<(i64, Option<f64>)> {
+/// A sample that the log says is stored.
+#[derive(Debug)]
+pub(crate) struct Logged {
+    /// In hundredths of a second since 1970, rounded.
+    hundredths: i64,
+    /// None if unknown.
+    pub(crate) value: Option<f64>,
+}
+
+impl Logged {
+    /// Whether the whole second at or before it is this one. What the log has as a whole second may have been rounded
+    /// up to it.
+    pub(crate) fn is_in_second(&self, second: i64) -> bool {
+        let later = self.hundredths / 100;
+        second == later || self.hundredths % 100 == 0 && second == later - 1
+    }
+}
+
+/// The samples of one field of one file that the log says are stored.
+pub(crate) fn logged_samples(log: &str, path: &Path, field: &str) -> Vec<Logged> {
     let prefix = format!("Storing RRD occurrence: {}: ", path.display());
     let name = format!("{field}: ");
     let sample = |text: String| {
         let (time, values) = text.strip_prefix(&prefix)?.split_once(": {")?;
-        let (seconds, _) = time.split_once('.')?;
         let mut values = values.strip_suffix('}')?.split(", ");
         let value = values.find_map(|value| value.strip_prefix(&name))?;
-        Some((seconds.parse().ok()?, value.parse().ok()))
+        Some(Logged { hundredths: time.replace('.', "").parse().ok()?, value: value.parse().ok() })
     };
     log_texts(log).into_iter().filter_map(sample).collect()
 }

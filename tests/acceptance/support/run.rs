@@ -184,12 +184,6 @@ impl Ended {
         &self.stderr
     }
 
-    /// The words were refused: the exit code must be 2, nothing printed, and the message is given.
-    pub(crate) fn usage(&self) -> &str {
-        assert_eq!((self.code, self.stdout.as_str()), (Some(2), ""), "{self}");
-        &self.stderr
-    }
-
     /// Standard output as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self}"))

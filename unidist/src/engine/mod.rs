@@ -5,8 +5,12 @@
 //! tasks are served by the same code. An engine beyond this process (a file, a socket, etcd) implements the same
 //! traits; it may block for one round trip or disk write, and hands tickets over from its own thread.
 
+#[cfg(feature = "file")]
+pub(crate) mod file;
+pub(crate) mod journal;
 pub(crate) mod memory;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +36,11 @@ pub(crate) trait Engine: Send + Sync {
     fn state(&self) -> &dyn State;
     fn queues(&self) -> &dyn Queues;
     fn logs(&self) -> &dyn Logs;
+    /// Copies what outlives the process into a new folder. Blocks for as long as it takes.
+    fn backup(&self, folder: &Path) -> Result<(), Error> {
+        let reason = "memory: keeps nothing that could be copied; open file:FOLDER instead".to_owned();
+        Err(Error::Store { folder: folder.to_owned(), reason })
+    }
 }
 
 /// Numbers by name. Each call is atomic.
@@ -121,7 +130,7 @@ pub(crate) enum Condition {
 }
 
 /// A message that will come.
-pub(crate) type DeliveryTicket = Ticket<Delivery>;
+pub(crate) type DeliveryTicket = Ticket<Result<Delivery, Error>>;
 /// Room that will be there.
 pub(crate) type AddTicket = Ticket<Result<Added, Error>>;
 
@@ -165,7 +174,7 @@ pub(crate) trait Queues: Send + Sync {
     fn cancel_add(&self, queue: &str, ticket: &Arc<AddTicket>) -> Option<Result<Added, Error>>;
     fn request(&self, queue: &str, want: Want, may_wait: bool) -> Result<TakeAnswer, Error>;
     /// Leaves the line for messages; a delivery that came at the same moment is returned.
-    fn cancel(&self, queue: &str, ticket: &Arc<DeliveryTicket>) -> Option<Delivery>;
+    fn cancel(&self, queue: &str, ticket: &Arc<DeliveryTicket>) -> Option<Result<Delivery, Error>>;
     /// Puts a delivery back where it was, as if it had not been made.
     fn give_back(&self, queue: &str, delivery: Delivery);
     fn settle_claim(&self, queue: &str, id: &str, attempt: Option<u32>, verdict: Verdict<'_>) -> Result<(), Error>;

@@ -180,7 +180,9 @@ fn rebuild(spec: &SeriesSpec, old: &Definition) -> Result<Definition, SeriesErro
     let archives = if spec.archives.is_empty() { &old.archives } else { &spec.archives };
     let sources = data_sources(spec, &old.columns)?;
     let kept = rows_kept(path, archives)?;
-    create::create(&new, time_stamp(old.last_update), spec.interval, false, None, &[path.as_path()], &sources, &kept)
+    // In the middle of a new interval librrd would count the part before as 0.
+    let start = spec.floor(old.last_update);
+    create::create(&new, time_stamp(start), spec.interval, false, None, &[path.as_path()], &sources, &kept)
         .map_err(|error| reason_for(error, "change the fields of", path, bytes_of(archives, sources.len())))?;
     let finish = || {
         fs::set_permissions(&new, fs::metadata(path)?.permissions())?;

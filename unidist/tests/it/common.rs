@@ -24,11 +24,19 @@ pub(crate) fn each_engine(rule: impl Fn(Store)) {
 
 /// The same with other limits.
 pub(crate) fn each_engine_with(limits: Limits, rule: impl Fn(Store)) {
-    let url = "memory:";
+    rule(open("memory:", limits.clone()));
+    #[cfg(feature = "file")]
+    for sync in ["always", "interval"] {
+        let Ok(folder) = tempfile::tempdir() else { panic!("no temporary folder") };
+        rule(open(&format!("file:{}?sync={sync}", folder.path().display()), limits.clone()));
+    }
+}
+
+fn open(url: &str, limits: Limits) -> Store {
     let clock = Arc::new(VirtualClock::new());
     let builder = Unidist::builder().clock(clock.clone()).host_locks(HostLocks::Off).limits(limits);
     match builder.open(url) {
-        Ok(shared) => rule(Store { shared, clock }),
+        Ok(shared) => Store { shared, clock },
         Err(error) => panic!("{url}: {error}"),
     }
 }

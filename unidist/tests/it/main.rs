@@ -4,6 +4,8 @@ mod call;
 mod common;
 mod contention;
 mod counters;
+#[cfg(feature = "file")]
+mod file;
 mod host;
 mod locks;
 mod logs;

@@ -68,6 +68,13 @@ pub(super) enum Message {
     Failure { message: String, place: Option<String>, trace: String, is_limit: bool, resident: u64 },
 }
 
+/// Sends the worker its program, before anything else.
+pub(super) async fn send_program(socket: &mut UnixStream, program: &str) -> io::Result<()> {
+    let length = u32::try_from(program.len()).map_err(io::Error::other)?;
+    socket.write_u32(length).await?;
+    socket.write_all(program.as_bytes()).await
+}
+
 /// Sends one message.
 pub(super) async fn send(socket: &mut UnixStream, message: &impl Serialize) -> io::Result<()> {
     let mut bytes = vec![0; 4];

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tokio::net::UnixStream;
 
-use super::WORKER;
 use super::protocol::{self, Answer, Arguments, Message, Order, Source, Start};
+use super::{READER, WORKER};
 use crate::error::{RunError, RunErrorKind};
 use crate::host::Host;
 use crate::script::processes::{Processes, Program, WorkerProcess};
@@ -35,7 +35,7 @@ impl Worker {
     pub(super) async fn start(processes: &dyn Processes, config: &ScriptConfig) -> Result<Worker, RunError> {
         let interpreter = &config.python;
         let program = Program {
-            arguments: [interpreter, "-u", "-c", WORKER].map(Into::into).to_vec(),
+            arguments: [interpreter, "-u", "-c", READER].map(Into::into).to_vec(),
             name: "python worker".into(),
             ..Program::default()
         };
@@ -59,6 +59,7 @@ impl Worker {
     }
 
     async fn greet(&mut self, config: &ScriptConfig) -> io::Result<()> {
+        protocol::send_program(&mut self.socket, WORKER).await?;
         protocol::send(&mut self.socket, &Start { functions: &config.functions }).await?;
         loop {
             match protocol::receive(&mut self.socket).await? {

@@ -2,17 +2,36 @@
 
 use std::sync::Arc;
 
-use super::shards::Shards;
+use super::shards::{Shard, Shards};
 use crate::engine::Counters;
+use crate::engine::journal::{Change, Records};
 use crate::error::Error;
 
-pub(super) struct MemoryCounters {
+pub(crate) struct MemoryCounters {
     shards: Shards<i64>,
+    records: Records,
 }
 
 impl MemoryCounters {
-    pub(super) fn new(names_max: usize) -> Self {
-        MemoryCounters { shards: Shards::new("counters", names_max) }
+    pub(super) fn new(names_max: usize, records: Records) -> Self {
+        MemoryCounters { shards: Shards::new("counters", names_max), records }
+    }
+
+    /// Makes the counter what it was, without a record.
+    #[cfg(feature = "file")]
+    pub(crate) fn restore(&self, name: &str, value: Option<i64>) {
+        let mut shard = self.shards.lock(name);
+        self.shards.remove(&mut shard, name);
+        if let Some(value) = value {
+            self.shards.insert_kept(&mut shard, Arc::from(name), value);
+        }
+    }
+
+    fn record(&self, shard: &Shard<i64>, name: &str) {
+        self.records.add(name, || match shard.get_key_value(name) {
+            Some((name, value)) => Change::Counter { name: name.clone(), value: Some(*value) },
+            None => Change::Counter { name: Arc::from(name), value: None },
+        });
     }
 }
 
@@ -23,10 +42,12 @@ impl Counters for MemoryCounters {
 
     fn swap(&self, name: &str, value: i64) -> Result<i64, Error> {
         let mut shard = self.shards.lock(name);
-        match shard.get_mut(name) {
-            Some(present) => Ok(std::mem::replace(present, value)),
-            None => self.shards.insert(&mut shard, Arc::from(name), value).map(|()| 0),
-        }
+        let before = match shard.get_mut(name) {
+            Some(present) => std::mem::replace(present, value),
+            None => self.shards.insert(&mut shard, Arc::from(name), value).map(|()| 0)?,
+        };
+        self.record(&shard, name);
+        Ok(before)
     }
 
     fn add(&self, name: &str, by: i128) -> Result<i64, Error> {
@@ -40,12 +61,17 @@ impl Counters for MemoryCounters {
             Some(present) => *present = sum,
             None => self.shards.insert(&mut shard, Arc::from(name), sum)?,
         }
+        self.record(&shard, name);
         Ok(sum)
     }
 
     fn remove(&self, name: &str) -> Result<bool, Error> {
         let mut shard = self.shards.lock(name);
-        Ok(self.shards.remove(&mut shard, name).is_some())
+        let was_there = self.shards.remove(&mut shard, name).is_some();
+        if was_there {
+            self.record(&shard, name);
+        }
+        Ok(was_there)
     }
 
     fn all(&self) -> Result<Vec<(Arc<str>, i64)>, Error> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::host_folder::{HostFile, HostFolder, Note};
 use super::shards::{Shard, Shards};
+use crate::engine::journal::Records;
 use crate::engine::{Grant, HolderKey, LockAnswer, LockTicket, Locks};
 use crate::error::Error;
 use crate::limits::Limits;
@@ -21,6 +22,8 @@ use crate::wait::Ticket;
 
 /// Free locks that a shard remembers, to be taken again without allocating.
 const IDLE_MAX: usize = 64;
+/// Fencing numbers that are reserved with one write to the disk, where they are kept.
+const FENCES_RESERVED: u64 = 65_536;
 const POLL_FIRST: Duration = Duration::from_millis(1);
 const POLL_LAST: Duration = Duration::from_millis(20);
 /// How long this process hands a host-wide lock to its own waiters before it lets others try.
@@ -28,12 +31,15 @@ const HOST_TURN: Duration = Duration::from_secs(1);
 /// Longer than `POLL_LAST`, so that every process that waits tries once meanwhile.
 const HOST_PAUSE: Duration = Duration::from_millis(25);
 
-pub(super) struct MemoryLocks {
+pub(crate) struct MemoryLocks {
     private: Shards<Record>,
     shared: Shards<Record>,
     /// What the owners hold that are named or use ranks. Locked after a lock's shard, never before.
     owners: Shards<Vec<Held>>,
     fences: AtomicU64,
+    /// Numbers up to here will not be given again after a restart.
+    fences_reserved: AtomicU64,
+    records: Records,
     timers: Arc<Timers>,
     host: Option<HostFolder>,
     waiters_max: usize,
@@ -83,12 +89,14 @@ impl Record {
 }
 
 impl MemoryLocks {
-    pub(super) fn new(timers: Arc<Timers>, host: Option<HostFolder>, limits: &Limits) -> Arc<Self> {
+    pub(super) fn new(timers: Arc<Timers>, host: Option<HostFolder>, limits: &Limits, records: Records) -> Arc<Self> {
         Arc::new_cyclic(|me| MemoryLocks {
             private: Shards::new("locks", limits.names_max),
             shared: Shards::new("locks", limits.names_max),
             owners: Shards::new("owners of locks", limits.names_max),
             fences: AtomicU64::new(0),
+            fences_reserved: AtomicU64::new(0),
+            records,
             timers,
             host,
             waiters_max: limits.waiters_max,
@@ -115,6 +123,25 @@ impl MemoryLocks {
         Some(result)
     }
 
+    fn next_fence(&self) -> Result<u64, Error> {
+        let fence = self.fences.fetch_add(1, Ordering::Relaxed) + 1;
+        if fence > self.fences_reserved.load(Ordering::Relaxed) {
+            let last = fence.saturating_add(FENCES_RESERVED);
+            if let Some(reserved) = self.records.reserve_fences(last) {
+                reserved?;
+                self.fences_reserved.fetch_max(last, Ordering::Relaxed);
+            }
+        }
+        Ok(fence)
+    }
+
+    /// Numbers go on after this one.
+    #[cfg(feature = "file")]
+    pub(crate) fn begin_after(&self, fence: u64) {
+        self.fences.store(fence, Ordering::Relaxed);
+        self.fences_reserved.store(fence, Ordering::Relaxed);
+    }
+
     /// Takes the permit on the host, where one is needed. The outer none: another process has it.
     fn take_file(&self, record: &Record, now: Duration) -> Result<Option<Option<HostFile>>, Error> {
         let Some(host) = self.host_of(&record.name) else { return Ok(Some(None)) };
@@ -125,7 +152,7 @@ impl MemoryLocks {
     fn seat(&self, record: &mut Record, seat: Seat, file: Option<HostFile>, now: Duration) -> Result<Grant, Error> {
         let fence = match (&file, self.host_of(&record.name)) {
             (Some(_), Some(host)) => host.next_fence()?,
-            _ => self.fences.fetch_add(1, Ordering::Relaxed) + 1,
+            _ => self.next_fence()?,
         };
         let owner = seat.owner.unwrap_or_else(|| Owner::guard(fence));
         if let Some(file) = &file {

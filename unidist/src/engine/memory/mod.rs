@@ -21,6 +21,7 @@ use self::locks::MemoryLocks;
 use self::logs::MemoryLogs;
 use self::queues::MemoryQueues;
 use self::state::MemoryState;
+use super::journal::{Journal, Records};
 use super::{Counters, Engine, Locks, Logs, Queues, State};
 use crate::clock::Clock;
 use crate::limits::Limits;
@@ -32,23 +33,39 @@ pub(crate) use self::host_folder::default_folder;
 pub(crate) struct MemoryEngine {
     timers: Arc<Timers>,
     limits: Limits,
-    counters: MemoryCounters,
-    locks: Arc<MemoryLocks>,
-    state: Arc<MemoryState>,
-    queues: Arc<MemoryQueues>,
-    logs: MemoryLogs,
+    pub(crate) counters: MemoryCounters,
+    pub(crate) locks: Arc<MemoryLocks>,
+    pub(crate) state: Arc<MemoryState>,
+    pub(crate) queues: Arc<MemoryQueues>,
+    pub(crate) logs: MemoryLogs,
 }
 
 impl MemoryEngine {
     /// Empty; `lock_folder` is where locks are shared on the host, none: not at all.
     pub(crate) fn new(clock: Arc<dyn Clock>, limits: Limits, lock_folder: Option<PathBuf>) -> Self {
-        let timers = Arc::new(Timers::new(clock));
+        Self::build(Arc::new(Timers::new(clock)), limits, lock_folder, None)
+    }
+
+    /// Empty; `journal` keeps its changes.
+    #[cfg(feature = "file")]
+    pub(crate) fn with_journal(timers: Arc<Timers>, limits: Limits, journal: Arc<dyn Journal>) -> Self {
+        Self::build(timers, limits, None, Some(journal))
+    }
+
+    fn build(
+        timers: Arc<Timers>,
+        limits: Limits,
+        lock_folder: Option<PathBuf>,
+        journal: Option<Arc<dyn Journal>>,
+    ) -> Self {
+        let records = Records::new(journal);
+        let host = lock_folder.map(HostFolder::new);
         MemoryEngine {
-            counters: MemoryCounters::new(limits.names_max),
-            locks: MemoryLocks::new(timers.clone(), lock_folder.map(HostFolder::new), &limits),
-            state: MemoryState::new(timers.clone(), &limits),
-            queues: MemoryQueues::new(timers.clone(), &limits),
-            logs: MemoryLogs::new(timers.clone(), &limits),
+            counters: MemoryCounters::new(limits.names_max, records.clone()),
+            locks: MemoryLocks::new(timers.clone(), host, &limits, records.clone()),
+            state: MemoryState::new(timers.clone(), &limits, records.clone()),
+            queues: MemoryQueues::new(timers.clone(), &limits, records.clone()),
+            logs: MemoryLogs::new(timers.clone(), &limits, records),
             timers,
             limits,
         }

@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::engine::journal::{Held, KeptBody, MessageChange, QueueHeader, Standing, Until};
 use crate::engine::{AddTicket, DeliveryTicket, Edge, Verdict, Want};
+use crate::error::Error;
 use crate::messagequeue::{Added, Delivery, Message, MessageId, NewMessage, QueueOptions, QueueStatus, WhenFull};
+use crate::wait::Ticket;
 
 /// Priorities that stay allocated when they are empty.
 const EMPTY_LEVELS_MAX: usize = 16;
@@ -38,6 +41,17 @@ pub(super) struct Queue {
     pub(super) alarm: Option<Duration>,
     /// Messages that go to the dead letters once this queue is unlocked.
     dead_letters: Vec<Value>,
+    /// What the act on the queue changed; none when nobody keeps it.
+    notes: Option<Notes>,
+}
+
+/// What is to be kept of an act on a queue, in the order in which it happened.
+#[derive(Default)]
+pub(super) struct Notes {
+    pub(super) header: Option<QueueHeader>,
+    pub(super) messages: Vec<(u64, MessageChange)>,
+    pub(super) answers: Vec<Arc<dyn Held>>,
+    is_header_changed: bool,
 }
 
 struct Stored {
@@ -47,7 +61,7 @@ struct Stored {
     added: Duration,
     attempts: u32,
     reasons: Vec<String>,
-    message: Value,
+    message: Arc<Value>,
 }
 
 struct Claimed {
@@ -63,11 +77,16 @@ impl Stored {
     fn look(&self, now: Duration) -> Message {
         Message {
             id: self.id(),
-            message: self.message.clone(),
+            message: Value::clone(&self.message),
             priority: self.priority,
             age: now.saturating_sub(self.added),
             attempts: self.attempts,
         }
+    }
+
+    fn body(&self) -> KeptBody {
+        let Stored { id, priority, added, message, .. } = self;
+        KeptBody { id: id.clone(), priority: *priority, added: *added, message: message.clone() }
     }
 
     fn remember(&mut self, reason: &str) {
@@ -79,7 +98,8 @@ impl Stored {
 }
 
 impl Queue {
-    pub(super) fn new(options: QueueOptions, last_number: u64) -> Self {
+    /// Empty; `is_kept` when its changes are recorded.
+    pub(super) fn new(options: QueueOptions, last_number: u64, is_kept: bool) -> Self {
         Queue {
             options,
             levels: BTreeMap::new(),
@@ -96,7 +116,47 @@ impl Queue {
             dead: 0,
             alarm: None,
             dead_letters: Vec::new(),
+            notes: is_kept.then(|| Notes { is_header_changed: true, ..Notes::default() }),
         }
+    }
+
+    fn note(&mut self, number: u64, change: impl FnOnce() -> MessageChange) {
+        if let Some(notes) = &mut self.notes {
+            notes.messages.push((number, change()));
+        }
+    }
+
+    fn note_header(&mut self) {
+        if let Some(notes) = &mut self.notes {
+            notes.is_header_changed = true;
+        }
+    }
+
+    fn note_standing(&mut self, stored: &Stored, until: Until) {
+        let Stored { attempts, reasons, .. } = stored;
+        let standing = || Standing { attempts: *attempts, reasons: reasons.clone(), until };
+        self.note(stored.number, || MessageChange::Moved(standing()));
+    }
+
+    /// What changed since it was asked last; none when nothing did.
+    pub(super) fn take_notes(&mut self) -> Option<Notes> {
+        let notes = self.notes.as_mut()?;
+        if !notes.is_header_changed && notes.messages.is_empty() && notes.answers.is_empty() {
+            return None;
+        }
+        let mut notes = std::mem::take(notes);
+        notes.header = notes.is_header_changed.then(|| self.header());
+        Some(notes)
+    }
+
+    fn header(&self) -> QueueHeader {
+        let Queue { last_number, added, dropped, dead, .. } = *self;
+        QueueHeader { options: self.options.clone(), last_number, added, dropped, dead }
+    }
+
+    pub(super) fn configure(&mut self, options: QueueOptions) {
+        self.options = options;
+        self.note_header();
     }
 
     fn length(&self) -> usize {
@@ -136,6 +196,11 @@ impl Queue {
         let NewMessage { message, priority, delay, id } = new;
         let stored = Stored { number, id, priority, added: now, attempts: 0, reasons: Vec::new(), message };
         let added = Added { id: stored.id(), is_new: true };
+        self.note_header();
+        self.note(number, || MessageChange::Added(stored.body()));
+        if !delay.is_zero() {
+            self.note_standing(&stored, Until::Delayed(now.saturating_add(delay)));
+        }
         self.place(stored, delay, now);
         added
     }
@@ -170,7 +235,9 @@ impl Queue {
         Some(stored)
     }
 
-    fn forget_id(&mut self, stored: &Stored) {
+    /// Its id may be used again, and nothing of it is kept.
+    fn forget(&mut self, stored: &Stored) {
+        self.note(stored.number, || MessageChange::Gone);
         if let Some(id) = &stored.id {
             self.ids.remove(id);
         }
@@ -186,7 +253,8 @@ impl Queue {
         let Some(stored) = level.and_then(VecDeque::pop_front) else { return false };
         self.ready -= 1;
         self.dropped += 1;
-        self.forget_id(&stored);
+        self.note_header();
+        self.forget(&stored);
         true
     }
 
@@ -197,7 +265,7 @@ impl Queue {
         let age = now.saturating_sub(stored.added);
         match want {
             Want::Take => {
-                self.forget_id(&stored);
+                self.forget(&stored);
                 let (message, attempt) = (stored.message, stored.attempts);
                 Some(Delivery { number, id, message, priority, age, attempt, is_claim: false })
             }
@@ -205,6 +273,7 @@ impl Queue {
                 stored.attempts = stored.attempts.saturating_add(1);
                 let (message, attempt) = (stored.message.clone(), stored.attempts);
                 let ends = now.saturating_add(lease);
+                self.note_standing(&stored, Until::Claimed(ends));
                 self.claim_ends.insert((ends, number));
                 self.claims.insert(number, Claimed { stored, ends });
                 Some(Delivery { number, id, message, priority, age, attempt, is_claim: true })
@@ -238,6 +307,7 @@ impl Queue {
         if is_claim {
             if let Some(mut claimed) = self.end_claim(number) {
                 claimed.stored.attempts -= 1;
+                self.note_standing(&claimed.stored, Until::Ready);
                 self.place(claimed.stored, Duration::ZERO, now);
             }
             return;
@@ -251,6 +321,8 @@ impl Queue {
         }
         let added = now.saturating_sub(age);
         let stored = Stored { number, id, priority, added, attempts: attempt, reasons: Vec::new(), message };
+        self.note(number, || MessageChange::Added(stored.body()));
+        self.note_standing(&stored, Until::Ready);
         self.place(stored, Duration::ZERO, now);
     }
 
@@ -286,6 +358,10 @@ impl Queue {
                     self.claim_ends.remove(&(claimed.ends, number));
                     claimed.ends = now.saturating_add(lease);
                     self.claim_ends.insert((claimed.ends, number));
+                    let Stored { attempts, reasons, .. } = &claimed.stored;
+                    let until = Until::Claimed(claimed.ends);
+                    let standing = Standing { attempts: *attempts, reasons: reasons.clone(), until };
+                    self.note(number, || MessageChange::Moved(standing));
                     return Ok(());
                 }
             }
@@ -293,7 +369,7 @@ impl Queue {
         let Some(claimed) = self.end_claim(number) else { return Ok(()) };
         match verdict {
             Verdict::Fail { reason, delay } => self.fail(claimed.stored, reason, delay, now),
-            Verdict::Acknowledge | Verdict::Extend(_) => self.forget_id(&claimed.stored),
+            Verdict::Acknowledge | Verdict::Extend(_) => self.forget(&claimed.stored),
         }
         Ok(())
     }
@@ -301,13 +377,16 @@ impl Queue {
     fn fail(&mut self, mut stored: Stored, reason: &str, delay: Duration, now: Duration) {
         stored.remember(reason);
         if self.options.attempts_max.is_none_or(|max| stored.attempts < max) {
+            let until = if delay.is_zero() { Until::Ready } else { Until::Delayed(now.saturating_add(delay)) };
+            self.note_standing(&stored, until);
             return self.place(stored, delay, now);
         }
-        self.forget_id(&stored);
+        self.forget(&stored);
         self.dead += 1;
+        self.note_header();
         let id = stored.id().to_string();
         let Stored { attempts, reasons, message, .. } = stored;
-        self.dead_letters.push(json!({"id": id, "message": message, "attempts": attempts, "reasons": reasons}));
+        self.dead_letters.push(json!({"id": id, "message": *message, "attempts": attempts, "reasons": reasons}));
     }
 
     /// Does what is due and serves those who wait.
@@ -333,7 +412,7 @@ impl Queue {
             while self.ready > 0 {
                 let Some((want, ticket)) = self.consumers.pop_front() else { break };
                 let Some(delivery) = self.deliver(want, now) else { break };
-                if let Err(delivery) = ticket.give(delivery) {
+                if let Err(Ok(delivery)) = self.answer(&ticket, Ok(delivery)) {
                     self.give_back(delivery, now);
                 }
             }
@@ -344,11 +423,23 @@ impl Queue {
             match self.add(new, now) {
                 Ok(added) => {
                     // A producer that gave up in this moment learns from its ticket that the message is in.
-                    let _ = ticket.give(Ok(added));
+                    let _ = self.answer(&ticket, Ok(added));
                 }
                 Err(new) => return self.producers.push_front((new, ticket)),
             }
         }
+    }
+
+    /// Answers one who waits; what is kept on disk is shown to it when it is there.
+    fn answer<T: Send + 'static>(
+        &mut self,
+        ticket: &Arc<Ticket<Result<T, Error>>>,
+        answer: Result<T, Error>,
+    ) -> Result<(), Result<T, Error>> {
+        let Some(notes) = &mut self.notes else { return ticket.give(answer) };
+        ticket.hold(answer)?;
+        notes.answers.push(ticket.clone());
+        Ok(())
     }
 
     fn drop_aged(&mut self, age_max: Duration, now: Duration) {
@@ -362,8 +453,11 @@ impl Queue {
         }
         dropped.extend(self.delayed.extract_if(.., |_, stored| is_aged(stored)).map(|(_, stored)| stored));
         self.dropped += dropped.len() as u64;
+        if !dropped.is_empty() {
+            self.note_header();
+        }
         for stored in &dropped {
-            self.forget_id(stored);
+            self.forget(stored);
         }
     }
 
@@ -407,7 +501,7 @@ impl Queue {
             self.delayed.remove(&key)
         });
         let Some(stored) = removed else { return false };
-        self.forget_id(&stored);
+        self.forget(&stored);
         true
     }
 
@@ -417,7 +511,7 @@ impl Queue {
         let delayed = std::mem::take(&mut self.delayed);
         self.ready = 0;
         for stored in levels.values().flatten().chain(delayed.values()) {
-            self.forget_id(stored);
+            self.forget(stored);
         }
         removed
     }
@@ -427,7 +521,56 @@ impl Queue {
         let consumers = std::mem::take(&mut self.consumers);
         let producers = std::mem::take(&mut self.producers);
         let alarm = self.alarm;
-        *self = Queue { consumers, producers, alarm, ..Queue::new(options, self.last_number) };
+        let is_kept = self.notes.is_some();
+        *self = Queue { consumers, producers, alarm, ..Queue::new(options, self.last_number, is_kept) };
+    }
+
+    /// Takes on what was kept of the queue itself, without a note. Numbers go on after those given meanwhile.
+    #[cfg(feature = "file")]
+    pub(super) fn restore_header(&mut self, header: QueueHeader) {
+        let QueueHeader { options, last_number, added, dropped, dead } = header;
+        self.options = options;
+        self.last_number = self.last_number.max(last_number);
+        (self.added, self.dropped, self.dead) = (added, dropped, dead);
+    }
+
+    /// Makes a message what was kept of it, without a note.
+    #[cfg(feature = "file")]
+    pub(super) fn restore_message(&mut self, number: u64, kept: Option<(KeptBody, Standing)>, now: Duration) {
+        let notes = self.notes.take();
+        if self.end_claim(number).map(|claimed| self.forget(&claimed.stored)).is_none() {
+            self.remove(&format!("#{number}"));
+        }
+        if let Some((body, standing)) = kept {
+            self.load(number, body, standing, now);
+        }
+        self.notes = notes;
+    }
+
+    /// Puts in a message that was kept and is not here, without a note.
+    #[cfg(feature = "file")]
+    pub(super) fn load(&mut self, number: u64, body: KeptBody, standing: Standing, now: Duration) {
+        let KeptBody { id, priority, added, message } = body;
+        let Standing { attempts, reasons, until } = standing;
+        if let Some(id) = &id {
+            self.ids.insert(id.clone(), number);
+        }
+        self.last_number = self.last_number.max(number);
+        let stored = Stored { number, id, priority, added, attempts, reasons, message };
+        match until {
+            Until::Ready => self.place(stored, Duration::ZERO, now),
+            Until::Delayed(due) => self.place(stored, due.saturating_sub(now), now),
+            Until::Claimed(ends) => {
+                self.claim_ends.insert((ends, number));
+                self.claims.insert(number, Claimed { stored, ends });
+            }
+        }
+    }
+
+    /// Forgets what would be noted of what was done so far.
+    #[cfg(feature = "file")]
+    pub(super) fn drop_notes(&mut self) {
+        self.notes = self.notes.take().map(|_| Notes::default());
     }
 
     pub(super) fn status(&self, now: Duration) -> QueueStatus {

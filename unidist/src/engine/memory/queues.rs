@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::queue::Queue;
+use super::queue::{Notes, Queue};
 use super::shards::Shards;
+use crate::engine::journal::{Change, Records};
+#[cfg(feature = "file")]
+use crate::engine::journal::{KeptBody, QueueHeader, Standing};
 use crate::engine::{AddAnswer, AddTicket, DeliveryTicket, Edge, Queues, TakeAnswer, Verdict, Want};
 use crate::error::Error;
 use crate::limits::Limits;
@@ -15,12 +18,13 @@ use crate::messagequeue::{Added, DEAD_SUFFIX, Delivery, Message, NewMessage, Que
 use crate::timer::Timers;
 use crate::wait::Ticket;
 
-pub(super) struct MemoryQueues {
+pub(crate) struct MemoryQueues {
     shards: Shards<Box<Queue>>,
     waiters_max: usize,
     /// The highest message number of queues that were deleted.
     numbers_used: AtomicU64,
     timers: Arc<Timers>,
+    records: Records,
     me: Weak<MemoryQueues>,
 }
 
@@ -32,12 +36,13 @@ struct After {
 }
 
 impl MemoryQueues {
-    pub(super) fn new(timers: Arc<Timers>, limits: &Limits) -> Arc<Self> {
+    pub(super) fn new(timers: Arc<Timers>, limits: &Limits, records: Records) -> Arc<Self> {
         Arc::new_cyclic(|me| MemoryQueues {
             shards: Shards::new("queues", limits.names_max),
             waiters_max: limits.waiters_max,
             numbers_used: AtomicU64::new(0),
             timers,
+            records,
             me: me.clone(),
         })
     }
@@ -49,7 +54,7 @@ impl MemoryQueues {
         let queue = shard.get_mut(name)?;
         queue.settle(now);
         let result = act(queue, now);
-        let after = settle(queue, now);
+        let after = self.settle(name, queue, now);
         drop(shard);
         self.finish(name, after);
         Some(result)
@@ -65,14 +70,15 @@ impl MemoryQueues {
         };
         queue.settle(now);
         let result = act(queue, now);
-        let after = settle(queue, now);
+        let after = self.settle(name, queue, now);
         drop(shard);
         self.finish(name, after);
         Ok(result)
     }
 
     fn new_queue(&self, name: &str) -> Box<Queue> {
-        Box::new(Queue::new(default_options(name), self.numbers_used.load(Ordering::Relaxed)))
+        let last_number = self.numbers_used.load(Ordering::Relaxed);
+        Box::new(Queue::new(default_options(name), last_number, self.records.has(name)))
     }
 
     fn finish(&self, name: &str, after: After) {
@@ -80,7 +86,7 @@ impl MemoryQueues {
             let (me, name) = (self.me.clone(), name.to_owned());
             self.timers.at(due, move || {
                 if let Some(me) = me.upgrade() {
-                    me.ring(&name, due);
+                    me.records.enclose(|| me.ring(&name, due));
                 }
             });
         }
@@ -89,10 +95,100 @@ impl MemoryQueues {
                 letter.insert("queue".to_owned(), Value::from(name));
             }
             let dead_queue = after.dead_queue.clone().unwrap_or_else(|| format!("{name}{DEAD_SUFFIX}"));
-            let new = NewMessage { message: letter, priority: 0, delay: Duration::ZERO, id: None };
+            let new = NewMessage { message: Arc::new(letter), priority: 0, delay: Duration::ZERO, id: None };
             // Only with more queues than the store may have is there no place for dead letters.
             let _ = self.with_new(&dead_queue, |queue, now| queue.add_dead_letter(new, now));
         }
+    }
+
+    /// Brings the queue in order after an act, and records what the act changed. The queue is locked.
+    fn settle(&self, name: &str, queue: &mut Queue, now: Duration) -> After {
+        queue.settle(now);
+        let due = queue.next_due().filter(|due| queue.alarm.is_none_or(|alarm| *due < alarm));
+        if due.is_some() {
+            queue.alarm = due;
+        }
+        if let Some(notes) = queue.take_notes() {
+            self.record(name, notes);
+        }
+        let dead_letters = queue.take_dead_letters();
+        let dead_queue = queue.options.dead_letters.clone().filter(|_| !dead_letters.is_empty());
+        After { alarm: due, dead_letters, dead_queue }
+    }
+
+    fn record(&self, name: &str, notes: Notes) {
+        let shared: Arc<str> = Arc::from(name);
+        for (number, change) in notes.messages {
+            self.records.add(name, || Change::Message { queue: shared.clone(), number, change });
+        }
+        if let Some(header) = notes.header {
+            self.records.add(name, || Change::Queue { name: shared, header });
+        }
+        for answer in notes.answers {
+            self.records.hold(answer);
+        }
+    }
+
+    /// Runs `act` on the queue, made when there is none, without a record; what falls due is done by the timer.
+    #[cfg(feature = "file")]
+    fn with_kept(&self, name: &str, act: impl FnOnce(&mut Queue, Duration)) {
+        let now = self.timers.now();
+        let mut shard = self.shards.lock(name);
+        if !shard.contains_key(name) {
+            self.shards.insert_kept(&mut shard, Arc::from(name), self.new_queue(name));
+        }
+        let Some(queue) = shard.get_mut(name) else { return };
+        act(queue, now);
+        queue.drop_notes();
+        queue.alarm = Some(now);
+        drop(shard);
+        self.finish(name, After { alarm: Some(now), dead_letters: Vec::new(), dead_queue: None });
+    }
+
+    /// Takes on what was kept of a queue, without its messages and without a record.
+    #[cfg(feature = "file")]
+    pub(crate) fn restore_header(&self, name: &str, header: Option<QueueHeader>) {
+        self.with_kept(name, |queue, _| match header {
+            Some(header) => queue.restore_header(header),
+            None => queue.reset(default_options(name)),
+        });
+    }
+
+    /// Makes a message what was kept of it, without a record.
+    #[cfg(feature = "file")]
+    pub(crate) fn restore_message(&self, name: &str, number: u64, kept: Option<(KeptBody, Standing)>) {
+        self.with_kept(name, |queue, now| queue.restore_message(number, kept, now));
+    }
+
+    /// Puts messages that were kept into a queue that has none, without a record.
+    #[cfg(feature = "file")]
+    pub(crate) fn load(&self, name: &str, messages: Vec<(u64, KeptBody, Standing)>) {
+        self.with_kept(name, |queue, now| {
+            for (number, body, standing) in messages {
+                queue.load(number, body, standing, now);
+            }
+        });
+    }
+
+    /// Does what fell due while the queues were only kept.
+    #[cfg(feature = "file")]
+    pub(crate) fn settle_all(&self) {
+        let names: Vec<Arc<str>> =
+            self.shards.each().flat_map(|shard| shard.keys().cloned().collect::<Vec<_>>()).collect();
+        for name in names {
+            self.with(&name, |_, _| ());
+        }
+    }
+
+    /// The highest message number of queues that were deleted before the store was opened.
+    #[cfg(feature = "file")]
+    pub(crate) fn begin_after(&self, numbers_used: u64) {
+        self.numbers_used.store(numbers_used, Ordering::Relaxed);
+    }
+
+    fn record_gone(&self, name: &str, queue: &Queue) {
+        let last_number = queue.last_number;
+        self.records.add(name, || Change::QueueGone { name: Arc::from(name), last_number });
     }
 
     fn ring(&self, name: &str, due: Duration) {
@@ -102,17 +198,6 @@ impl MemoryQueues {
             }
         });
     }
-}
-
-fn settle(queue: &mut Queue, now: Duration) -> After {
-    queue.settle(now);
-    let due = queue.next_due().filter(|due| queue.alarm.is_none_or(|alarm| *due < alarm));
-    if due.is_some() {
-        queue.alarm = due;
-    }
-    let dead_letters = queue.take_dead_letters();
-    let dead_queue = queue.options.dead_letters.clone().filter(|_| !dead_letters.is_empty());
-    After { alarm: due, dead_letters, dead_queue }
 }
 
 fn default_options(name: &str) -> QueueOptions {
@@ -162,7 +247,7 @@ impl Queues for MemoryQueues {
         })?
     }
 
-    fn cancel(&self, name: &str, ticket: &Arc<DeliveryTicket>) -> Option<Delivery> {
+    fn cancel(&self, name: &str, ticket: &Arc<DeliveryTicket>) -> Option<Result<Delivery, Error>> {
         self.with(name, |queue, _| queue.leave_consumers(ticket));
         ticket.close()
     }
@@ -199,16 +284,20 @@ impl Queues for MemoryQueues {
         let mut shard = self.shards.lock(name);
         let Some(queue) = shard.get_mut(name) else { return Ok(false) };
         if queue.waiting() == 0 {
+            self.record_gone(name, queue);
             self.numbers_used.fetch_max(queue.last_number, Ordering::Relaxed);
             self.shards.remove(&mut shard, name);
             return Ok(true);
         }
+        self.record_gone(name, queue);
+        queue.reset(default_options(name));
         drop(shard);
-        Ok(self.with(name, |queue, _| queue.reset(default_options(name))).is_some())
+        self.with(name, |_, _| ());
+        Ok(true)
     }
 
     fn configure(&self, name: &str, options: QueueOptions) -> Result<(), Error> {
-        self.with_new(name, |queue, _| queue.options = options)
+        self.with_new(name, |queue, _| queue.configure(options))
     }
 
     fn status(&self, name: &str) -> Result<Option<QueueStatus>, Error> {

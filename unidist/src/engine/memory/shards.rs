@@ -66,6 +66,13 @@ impl<V> Shards<V> {
         Ok(())
     }
 
+    /// Puts in a thing that was kept on disk: it counts, but is never one too many.
+    #[cfg(feature = "file")]
+    pub(super) fn insert_kept(&self, shard: &mut Shard<V>, name: Arc<str>, value: V) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        shard.insert(name, value);
+    }
+
     /// The thing of this name, made with `make` when there is none.
     pub(super) fn get_or_insert<'a>(
         &self,

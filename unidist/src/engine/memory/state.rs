@@ -13,6 +13,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use serde_json::Value;
 
+use crate::engine::journal::{Change as Recorded, KeptValue, Records};
 use crate::engine::{Condition, State, StateWrite};
 use crate::error::Error;
 use crate::limits::Limits;
@@ -26,7 +27,7 @@ const HISTORY_MAX: usize = 256;
 /// Their values' size in a shard, in bytes.
 const HISTORY_BYTES_MAX: usize = 256 * 1024;
 
-pub(super) struct MemoryState {
+pub(crate) struct MemoryState {
     hasher: RandomState,
     shards: Vec<Padded>,
     keys: AtomicUsize,
@@ -37,6 +38,7 @@ pub(super) struct MemoryState {
     /// Their number; changes only while all shards are locked or on its way to zero.
     watcher_count: AtomicUsize,
     timers: Arc<Timers>,
+    records: Records,
     me: Weak<MemoryState>,
 }
 
@@ -65,7 +67,7 @@ impl Entry {
 }
 
 impl MemoryState {
-    pub(super) fn new(timers: Arc<Timers>, limits: &Limits) -> Arc<Self> {
+    pub(super) fn new(timers: Arc<Timers>, limits: &Limits, records: Records) -> Arc<Self> {
         Arc::new_cyclic(|me| MemoryState {
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| Padded(RwLock::default())).collect(),
@@ -76,6 +78,7 @@ impl MemoryState {
             watchers: Mutex::default(),
             watcher_count: AtomicUsize::new(0),
             timers,
+            records,
             me: me.clone(),
         })
     }
@@ -122,13 +125,16 @@ impl MemoryState {
     }
 
     fn start_expiry(&self, bucket: &Arc<str>, key: &Arc<str>, time_to_live: Option<Duration>) -> Option<TimerId> {
-        let due = self.timers.now().checked_add(time_to_live?)?;
+        Some(self.start_expiry_at(bucket, key, self.timers.now().checked_add(time_to_live?)?))
+    }
+
+    fn start_expiry_at(&self, bucket: &Arc<str>, key: &Arc<str>, due: Duration) -> TimerId {
         let (me, bucket, key) = (self.me.clone(), bucket.clone(), key.clone());
-        Some(self.timers.at(due, move || {
+        self.timers.at(due, move || {
             if let Some(me) = me.upgrade() {
-                me.expire(&bucket, &key);
+                me.records.enclose(|| me.expire(&bucket, &key));
             }
-        }))
+        })
     }
 
     fn expire(&self, bucket: &str, key: &str) {
@@ -151,7 +157,9 @@ impl MemoryState {
         if let Some(timer) = entry.expires {
             self.timers.cancel(timer);
         }
-        self.publish(shard, StateEvent { bucket: bucket_name, key: key_name, revision: 0, change }, 0);
+        let gone = StateEvent { bucket: bucket_name.clone(), key: key_name.clone(), revision: 0, change };
+        let revision = self.publish(shard, gone, 0);
+        self.records.add(bucket, || Recorded::State { bucket: bucket_name, key: key_name, revision, kept: None });
         Some(entry.value)
     }
 
@@ -168,7 +176,9 @@ impl MemoryState {
         let value = Arc::new(write.value);
         let revision = self.publish(shard, set_event(&bucket, &key, &value), write.bytes);
         let expires = self.start_expiry(&bucket, &key, write.options.time_to_live);
-        shard.buckets.entry(bucket).or_default().insert(key, Entry { value, revision, expires });
+        let entry = Entry { value, revision, expires };
+        self.record(&bucket, &key, &entry);
+        shard.buckets.entry(bucket).or_default().insert(key, entry);
         Ok(revision)
     }
 
@@ -181,10 +191,72 @@ impl MemoryState {
         let expires = self.start_expiry(&bucket, &key, write.options.time_to_live);
         let entry = shard.buckets.get_mut(&bucket)?.get_mut(&key)?;
         let before = std::mem::replace(entry, Entry { value, revision, expires });
+        self.record(&bucket, &key, entry);
         if let Some(timer) = before.expires {
             self.timers.cancel(timer);
         }
         Some((revision, before.value))
+    }
+
+    fn record(&self, bucket: &Arc<str>, key: &Arc<str>, entry: &Entry) {
+        self.records.add(bucket, || {
+            let expires = entry.expires.map(|id| id.due());
+            let kept = Some(KeptValue { value: entry.value.clone(), revision: entry.revision, expires });
+            Recorded::State { bucket: bucket.clone(), key: key.clone(), revision: entry.revision, kept }
+        });
+    }
+
+    /// Puts in a key that was kept, without a record and without telling anybody.
+    #[cfg(feature = "file")]
+    pub(crate) fn load(&self, bucket: &str, key: &str, kept: KeptValue) {
+        self.put_kept(&mut self.shard(bucket, key).write(), bucket, key, kept);
+    }
+
+    /// Makes the key what it was, without a record. Watchers are told, as of a change.
+    #[cfg(feature = "file")]
+    pub(crate) fn restore(&self, bucket: &str, key: &str, kept: Option<KeptValue>) {
+        let mut shard = self.shard(bucket, key).write();
+        let present = shard.buckets.get_mut(bucket).and_then(|keys| keys.remove(key));
+        let found = present.as_ref().map_or(0, |entry| entry.revision);
+        if let Some(entry) = present {
+            self.keys.fetch_sub(1, Ordering::Relaxed);
+            if let Some(timer) = entry.expires {
+                self.timers.cancel(timer);
+            }
+        }
+        if shard.buckets.get(bucket).is_some_and(HashMap::is_empty) {
+            shard.buckets.remove(bucket);
+        }
+        if found != kept.as_ref().map_or(0, |kept| kept.revision) {
+            let change = kept.as_ref().map_or(Change::Removed, |kept| Change::Set(kept.value.clone()));
+            let event = StateEvent { bucket: Arc::from(bucket), key: Arc::from(key), revision: 0, change };
+            self.publish(&mut shard, event, 0);
+        }
+        if let Some(kept) = kept {
+            self.put_kept(&mut shard, bucket, key, kept);
+        }
+    }
+
+    #[cfg(feature = "file")]
+    fn put_kept(&self, shard: &mut Shard, bucket: &str, key: &str, kept: KeptValue) {
+        let bucket = match shard.buckets.get_key_value(bucket) {
+            Some((bucket, _)) => bucket.clone(),
+            None => Arc::from(bucket),
+        };
+        let key: Arc<str> = Arc::from(key);
+        let expires = kept.expires.map(|due| self.start_expiry_at(&bucket, &key, due));
+        let entry = Entry { value: kept.value, revision: kept.revision, expires };
+        self.keys.fetch_add(1, Ordering::Relaxed);
+        shard.buckets.entry(bucket).or_default().insert(key, entry);
+    }
+
+    /// Revisions go on after this one; nobody can watch from before.
+    #[cfg(feature = "file")]
+    pub(crate) fn begin_at(&self, revision: u64) {
+        for mut shard in self.write_all() {
+            shard.forgotten = revision;
+        }
+        self.revision.store(revision, Ordering::SeqCst);
     }
 
     fn entry_of(&self, bucket: &Arc<str>, key: &Arc<str>, entry: &Entry) -> StateEntry {

@@ -172,6 +172,19 @@ fn a_changed_type_or_interval_keeps_the_history() {
 }
 
 #[test]
+fn a_file_changed_amid_a_new_interval_loses_nothing_of_the_next_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.rrd");
+    let mut file = SeriesFile::open(&one(&path, FieldType::Gauge), START).unwrap();
+    file.update_many(&samples(&[6.0, 6.0])).unwrap();
+    let slower = super::super::SeriesSpec { interval: Duration::from_secs(10), ..one(&path, FieldType::Gauge) };
+    let mut file = SeriesFile::open(&slower, START).unwrap();
+    let given = [10, 20].map(|after| Sample { time: START + after, values: vec![6.0] });
+    file.update_many(&given).unwrap();
+    assert_eq!(column(&path, START, START + 20), [Some(6.0); 2]);
+}
+
+#[test]
 fn an_existing_file_keeps_its_own_archives_unless_others_are_declared() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.rrd");
