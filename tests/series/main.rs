@@ -5,6 +5,7 @@
 mod commands;
 mod faults;
 mod linking;
+mod rrdcached;
 mod storing;
 
 use std::path::{Path, PathBuf};

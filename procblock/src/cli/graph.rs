@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &GraphArgs) -> ExitCode {
     ask(async |client| {
         let (spec, format) = arguments.spec()?;
         let window = arguments.ends.window(FROM_DEFAULT)?;
-        let bytes = client.graph_bytes(&arguments.source.file, spec, window, format).await?;
+        let bytes = client.graph_bytes(arguments.source.through(client)?, spec, window, format).await?;
         let out = &arguments.out;
         write(out, &bytes).map_err(|error| {
             let remedy = if error.kind() == std::io::ErrorKind::NotFound { "; create its folder first" } else { "" };

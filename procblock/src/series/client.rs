@@ -9,13 +9,15 @@ use indexmap::IndexMap;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 use unidist::Stop;
-use unidist::timeseries::{Consolidation, Definition, GraphFormat, GraphSpec, SeriesSpec, Table, Window};
+use unidist::timeseries::{
+    Consolidation, Definition, GraphFormat, GraphSpec, SeriesSpec, Table, Window, validate_rrdcached,
+};
 
 use super::driver;
 use super::failure::SeriesFailure;
 use super::helper::Reply;
 use super::pending::{Entry, Pending};
-use super::protocol::{Answer, Request};
+use super::protocol::{Answer, Request, Source};
 use super::status::{Record, SeriesStatus, SeriesTotals};
 use crate::value::{Map, Value};
 
@@ -80,6 +82,8 @@ pub(super) struct State {
     pub(super) pending: Pending,
     pub(super) records: Vec<Record>,
     by_path: HashMap<PathBuf, u32>,
+    /// The rrdcached of files that are not declared.
+    read_through: Option<String>,
     pub(super) graphs: IndexMap<PathBuf, Graph>,
     pub(super) questions: VecDeque<Question>,
     pub(super) totals: SeriesTotals,
@@ -135,6 +139,26 @@ impl SeriesClient {
     /// When the running program's path is not known.
     pub fn beside_current() -> std::io::Result<Self> {
         Ok(Self::new(std::env::current_exe()?.with_file_name("procblock-series")))
+    }
+
+    /// Reads files that no series is declared for through the rrdcached at that address, `unix:/PATH` or `HOST:PORT`:
+    /// what it holds of them is written first.
+    ///
+    /// # Errors
+    /// The address is none.
+    pub fn read_through(&self, rrdcached: Option<String>) -> Result<(), SeriesFailure> {
+        if let Some(address) = &rrdcached {
+            validate_rrdcached(address).map_err(SeriesFailure::invalid)?;
+        }
+        self.shared.state.lock().read_through = rrdcached;
+        Ok(())
+    }
+
+    fn source(&self, path: &Path) -> Source {
+        let state = self.shared.state.lock();
+        let number = state.by_path.get(path).and_then(|number| state.records.get(*number as usize));
+        let rrdcached = number.map_or_else(|| state.read_through.clone(), |record| record.spec.rrdcached.clone());
+        Source { path: path.to_owned(), rrdcached }
     }
 
     /// Makes a series known. The same description again is the same series; another one for the same file takes the
@@ -252,7 +276,7 @@ impl SeriesClient {
         consolidation: Consolidation,
         window: Window,
     ) -> Result<Table, SeriesFailure> {
-        self.ask_value(Request::Fetch { series: path.to_owned(), consolidation, window }).await
+        self.ask_value(Request::Fetch { series: self.source(path), consolidation, window }).await
     }
 
     /// The newest sample of a file as it was given, one row. What was stored before is in it.
@@ -260,7 +284,7 @@ impl SeriesClient {
     /// # Errors
     /// As [`SeriesClient::fetch`].
     pub async fn last(&self, path: &Path) -> Result<Table, SeriesFailure> {
-        self.ask_value(Request::Last { series: path.to_owned() }).await
+        self.ask_value(Request::Last { series: self.source(path) }).await
     }
 
     /// The structure of a file.
@@ -268,7 +292,7 @@ impl SeriesClient {
     /// # Errors
     /// As [`SeriesClient::fetch`].
     pub async fn info(&self, path: &Path) -> Result<Definition, SeriesFailure> {
-        self.ask_value(Request::Info { series: path.to_owned() }).await
+        self.ask_value(Request::Info { series: self.source(path) }).await
     }
 
     /// A picture of any window of a file. What was stored before is in it.
@@ -282,7 +306,7 @@ impl SeriesClient {
         window: Window,
         format: GraphFormat,
     ) -> Result<Vec<u8>, SeriesFailure> {
-        let request = Request::Picture { series: path.to_owned(), graph, window, format };
+        let request = Request::Picture { series: self.source(path), graph, window, format };
         match self.ask(Some(request)).await? {
             Reply::Picture(bytes) => Ok(bytes),
             Reply::Json(_) => Err(SeriesFailure::helper("procblock-series answered with something else")),

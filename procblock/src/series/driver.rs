@@ -10,7 +10,7 @@ use super::client::{Graph, Question, Shared, State};
 use super::failure::SeriesFailure;
 use super::helper::{Helper, Reply, unexpected};
 use super::pending::Batch;
-use super::protocol::{Answer, Kind, Outcome, Request};
+use super::protocol::{Answer, Kind, Outcome, Request, Source};
 use super::status::Record;
 
 /// Held samples are tried again after so long, and after twice as long each time that nothing came of it.
@@ -225,7 +225,8 @@ impl Driver<'_> {
         let Some(spec) = self.shared.state.lock().records.get(graph.series as usize).map(|r| r.spec.clone()) else {
             return;
         };
-        let request = Request::Draw { series: spec.path.clone(), graph: (*graph.spec).clone(), now: graph.now };
+        let source = Source { path: spec.path.clone(), rrdcached: spec.rrdcached.clone() };
+        let request = Request::Draw { series: source, graph: (*graph.spec).clone(), now: graph.now };
         let failure = match self.with_helper(|helper| helper.ask(&request)) {
             Ok(Reply::Json(Answer::Result(_))) => None,
             Ok(other) => Some(unexpected(&other).to_string()),

@@ -48,7 +48,7 @@ pub enum Request {
     /// Draw to the graph's path.
     Draw {
         /// The series' file.
-        series: PathBuf,
+        series: Source,
         /// What and where.
         graph: GraphSpec,
         /// The right end, seconds since 1970.
@@ -57,7 +57,7 @@ pub enum Request {
     /// Draw and answer with the picture.
     Picture {
         /// The series' file.
-        series: PathBuf,
+        series: Source,
         /// What; its path and period are not used.
         graph: GraphSpec,
         /// Both ends.
@@ -68,7 +68,7 @@ pub enum Request {
     /// Rows of a window.
     Fetch {
         /// The series' file.
-        series: PathBuf,
+        series: Source,
         /// Which archives.
         consolidation: Consolidation,
         /// Both ends and the resolution.
@@ -77,13 +77,22 @@ pub enum Request {
     /// The newest sample.
     Last {
         /// The series' file.
-        series: PathBuf,
+        series: Source,
     },
     /// The file's structure.
     Info {
         /// The series' file.
-        series: PathBuf,
+        series: Source,
     },
+}
+
+/// A series to be read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// Its file.
+    pub path: PathBuf,
+    /// The rrdcached that may hold newer samples than the file.
+    pub rrdcached: Option<String>,
 }
 
 /// What the helper answers in JSON.

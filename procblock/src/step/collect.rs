@@ -95,6 +95,11 @@ pub const COLLECT_FIELDS: &[FieldSpec] = &[
         FieldKind::OneOf(&[FieldKind::ListOf(&FieldKind::Mapping(GRAPH_FIELDS)), FieldKind::Mapping(GRAPH_FIELDS)]),
         "Pictures that are redrawn after each sample.",
     ),
+    FieldSpec::new(
+        "rrdcached",
+        FieldKind::Text,
+        "The address of a running rrdcached that stores the samples: `unix:/PATH` or `HOST:PORT`.",
+    ),
 ];
 
 /// The most series of one `key`: names come from results.
@@ -107,6 +112,7 @@ pub struct Collect {
     interval: Duration,
     fields: Vec<SeriesField>,
     archives: Vec<Archive>,
+    rrdcached: Option<String>,
     graphs: Vec<Graph>,
     source: Arc<Source>,
     open: Mutex<HashMap<String, Arc<Open>>>,
@@ -156,6 +162,7 @@ impl Collect {
             interval,
             fields: names,
             archives,
+            rrdcached: fields.literal("rrdcached", &mut compiler.problems),
             graphs,
             source: Arc::clone(&node.mark.source),
             open: Mutex::default(),
@@ -174,6 +181,7 @@ impl Collect {
             interval: self.interval,
             fields: self.fields.clone(),
             archives: self.archives.clone(),
+            rrdcached: self.rrdcached.clone(),
         };
         if let Err(text) = spec.validate() {
             problems.error(&node.mark, format!("timeseries collect: {text}"), "");
@@ -250,6 +258,7 @@ impl Collect {
             interval: self.interval,
             fields: self.fields.clone(),
             archives: self.archives.clone(),
+            rrdcached: self.rrdcached.clone(),
         };
         let mut graphs = Vec::new();
         for graph in &self.graphs {

@@ -25,7 +25,7 @@ impl Definition {
         })
     }
 
-    fn from_info(info: &HashMap<String, InfoValue>) -> Option<Self> {
+    pub(super) fn from_info(info: &HashMap<String, InfoValue>) -> Option<Self> {
         let mut columns = Vec::new();
         for key in info.keys() {
             let Some(name) = key.strip_prefix("ds[").and_then(|rest| rest.strip_suffix("].index")) else { continue };

@@ -30,6 +30,16 @@ pub enum SeriesError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// rrdcached refused. Trying again later may help.
+    #[error("{}: rrdcached at {address} refuses: {text}", path.display())]
+    Daemon {
+        /// The series.
+        path: PathBuf,
+        /// Which one.
+        address: String,
+        /// Its reason.
+        text: String,
+    },
     /// librrd refused: the file is no RRD, is locked, or the disk is full. Trying again later may help.
     #[error("cannot {action} {}: {reason}", path.display())]
     Library {

@@ -6,16 +6,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rrd::ops::create::{self, DataSource, DataSourceName};
-use rrd::ops::update::{BatchTime, Datum, Options, update_all};
+use rrd::ops::update::{BatchTime, Options, update_all};
 
 use super::error::SeriesError;
 use super::field_name_in_file;
+use super::layout::{Layout, Rows, Stored};
 use super::read::{time_stamp, way};
 use super::spec::{Archive, FILE_BYTES_MAX, FieldSpec, FieldType, SeriesSpec, default_archives};
 use super::structure::{Column, Definition};
-
-/// The latest sample time accepted, in the year 5138: far enough, and no sum of times overflows.
-pub(super) const TIME_MAX: i64 = 100_000_000_000;
 
 /// The most rows handed to librrd in one call; each is two small allocations.
 const ROWS_IN_CALL_MAX: usize = 10_000;
@@ -29,37 +27,12 @@ pub struct Sample {
     pub values: Vec<f64>,
 }
 
-/// What became of samples.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stored {
-    /// They are in the file.
-    pub stored: u64,
-    /// Older than the newest in the file, which RRD cannot take: dropped.
-    pub late: u64,
-    /// At the time of the newest in the file: dropped, the first one counts.
-    pub repeated: u64,
-    /// Numbers with a fraction in a COUNTER or DERIVE: rounded.
-    pub rounded: u64,
-}
-
 /// An open series. Nothing is cached but the structure: every update is in the file when it returns, so the process
 /// may be killed at any time.
 #[derive(Debug)]
 pub struct SeriesFile {
-    spec: SeriesSpec,
-    definition: Definition,
-    /// For each column of the file, which field of the series fills it.
-    sources: Vec<Option<usize>>,
-    /// For each column, the newest sample as it was given; NaN is unknown.
-    newest: Vec<f64>,
+    layout: Layout,
     identity: (u64, u64),
-}
-
-/// Rows for librrd, flat: `columns` datums for each time.
-#[derive(Default)]
-struct Rows {
-    times: Vec<i64>,
-    data: Vec<Datum>,
 }
 
 impl SeriesFile {
@@ -78,35 +51,28 @@ impl SeriesFile {
             Err(error) => return Err(error),
         };
         let metadata = fs::metadata(&spec.path).map_err(SeriesError::system("read", &spec.path))?;
-        let fields: Vec<String> = spec.fields.iter().map(|field| field_name_in_file(&field.name)).collect();
-        let source = |column: &Column| fields.iter().position(|name| *name == column.name);
-        Ok(SeriesFile {
-            sources: definition.columns.iter().map(source).collect(),
-            newest: definition.columns.iter().map(|column| column.last.unwrap_or(f64::NAN)).collect(),
-            definition,
-            identity: (metadata.dev(), metadata.ino()),
-            spec: spec.clone(),
-        })
+        let identity = (metadata.dev(), metadata.ino());
+        Ok(SeriesFile { layout: Layout::new(spec, definition), identity })
     }
 
     /// What it was opened with.
     pub fn spec(&self) -> &SeriesSpec {
-        &self.spec
+        &self.layout.spec
     }
 
     /// The newest sample's time, in seconds since 1970.
     pub fn last_update(&self) -> i64 {
-        self.definition.last_update
+        self.layout.definition.last_update
     }
 
     /// Bytes before the first row: everything that an update changes besides rows.
     pub fn header_bytes(&self) -> u64 {
-        self.definition.header_bytes
+        self.layout.definition.header_bytes
     }
 
     /// Whether the path still names the file that was opened.
     pub fn is_current(&self) -> bool {
-        fs::metadata(&self.spec.path).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity)
+        fs::metadata(&self.layout.spec.path).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity)
     }
 
     /// Stores samples, oldest first; see [`SeriesFile::update`]. Blocks on the disk.
@@ -129,14 +95,14 @@ impl SeriesFile {
     {
         let mut samples = samples.into_iter().peekable();
         if !self.is_current() {
-            let first = samples.peek().map_or(self.definition.last_update, |(time, _)| *time);
-            *self = Self::open(&self.spec, first)?;
+            let first = samples.peek().map_or(self.layout.definition.last_update, |(time, _)| *time);
+            *self = Self::open(&self.layout.spec, first)?;
         }
         let mut stored = Stored::default();
         while samples.peek().is_some() {
             let mut rows = Rows::default();
             for (time, values) in samples.by_ref() {
-                self.plan(time, values, &mut rows, &mut stored);
+                self.layout.plan(time, values, &mut rows, &mut stored);
                 if rows.times.len() >= ROWS_IN_CALL_MAX {
                     break;
                 }
@@ -154,108 +120,12 @@ impl SeriesFile {
         if rows.times.is_empty() {
             return Ok(());
         }
-        let path = &self.spec.path;
+        let path = &self.layout.spec.path;
         let times = rows.times.iter().map(|time| BatchTime::Timestamp(time_stamp(*time)));
         // Another writer of the same file may have been faster: its samples count.
         let options = Options { skip_past_updates: true };
-        update_all(path, options, times.zip(rows.data.chunks(self.sources.len())))
+        update_all(path, options, times.zip(rows.data.chunks(self.layout.columns())))
             .map_err(SeriesError::library("update", path))
-    }
-
-    /// Appends the rows for one sample, or counts why there are none.
-    fn plan(&mut self, time: i64, values: &[f64], rows: &mut Rows, stored: &mut Stored) {
-        let time = self.spec.floor(time);
-        let newest = self.definition.last_update;
-        if time == newest {
-            stored.repeated += 1;
-            return;
-        }
-        if time < newest || !(1..=TIME_MAX).contains(&time) {
-            stored.late += 1;
-            return;
-        }
-        let start = rows.data.len();
-        let mut has_reset = false;
-        for ((column, source), last) in self.definition.columns.iter().zip(&self.sources).zip(&self.newest) {
-            let value = value_of(source, values);
-            match column.kind {
-                Some(kind) => {
-                    has_reset |= kind == FieldType::Counter && is_reset(*last, value);
-                    let (datum, was_rounded) = datum(kind, value);
-                    stored.rounded += u64::from(was_rounded);
-                    rows.data.push(datum);
-                }
-                // Computed by librrd itself: it takes no value.
-                None => rows.data.push(Datum::Unspecified),
-            }
-        }
-        if has_reset {
-            self.hide_reset(time, start, values, rows);
-        }
-        for (newest, source) in self.newest.iter_mut().zip(&self.sources) {
-            *newest = value_of(source, values);
-        }
-        rows.times.push(time);
-        self.definition.last_update = time;
-        stored.stored += 1;
-    }
-
-    /// Makes the interval that ends at `time` unknown for the counters that were restarted in it, and only that one:
-    /// a row one second earlier in which they are unknown lets the next interval begin from the sample itself. At an
-    /// interval of 1 s there is no room for it, and two intervals are unknown.
-    fn hide_reset(&self, time: i64, start: usize, values: &[f64], rows: &mut Rows) {
-        let has_room = self.spec.step() > 1 && self.definition.last_update < time - 1;
-        let mut marker: Vec<Datum> = rows.data.get(start..).unwrap_or_default().to_vec();
-        let row = rows.data.get_mut(start..).unwrap_or_default();
-        let changes =
-            marker.iter_mut().zip(row).zip(&self.definition.columns).zip(self.newest.iter().zip(&self.sources));
-        for (((earlier, later), column), (last, source)) in changes {
-            match column.kind {
-                Some(FieldType::Counter) if is_reset(*last, value_of(source, values)) => {
-                    *if has_room { earlier } else { later } = Datum::Unspecified;
-                }
-                // Counted in the earlier row already.
-                Some(FieldType::Absolute) if has_room && *later != Datum::Unspecified => *later = Datum::Int(0),
-                _ => {}
-            }
-        }
-        if has_room {
-            rows.times.push(time - 1);
-            rows.data.splice(start..start, marker);
-        }
-    }
-}
-
-fn value_of(source: &Option<usize>, values: &[f64]) -> f64 {
-    source.and_then(|index| values.get(index)).copied().unwrap_or(f64::NAN)
-}
-
-/// A counter that went down without having been near 2^32 or 2^64 was restarted: librrd would add 2^32 and store a
-/// peak. The top and bottom quarter are believed to be an overflow.
-fn is_reset(last: f64, value: f64) -> bool {
-    let overflowed = |limit: f64| last < limit && last > 0.75 * limit && value < 0.25 * limit;
-    value < last && !overflowed(4_294_967_296.0) && !overflowed(18_446_744_073_709_551_616.0)
-}
-
-/// A number in the form that is written fastest.
-fn plain(value: f64) -> Datum {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, from 0 to 2^53")]
-    let whole = value as u64;
-    #[expect(clippy::cast_precision_loss, reason = "compared with what it came from")]
-    let is_whole = (0.0..=9_007_199_254_740_992.0).contains(&value) && whole as f64 == value;
-    if is_whole { Datum::Int(whole) } else { Datum::Float(value) }
-}
-
-/// A number as librrd accepts it for that type, and whether it had to be rounded.
-fn datum(kind: FieldType, value: f64) -> (Datum, bool) {
-    if !value.is_finite() {
-        return (Datum::Unspecified, false);
-    }
-    match kind {
-        FieldType::Gauge | FieldType::Absolute | FieldType::DCounter | FieldType::DDerive => (plain(value), false),
-        FieldType::Counter if !(0.0..18_446_744_073_709_551_616.0).contains(&value) => (Datum::Unspecified, false),
-        // -0.0 would be written "-0", which a COUNTER refuses.
-        FieldType::Counter | FieldType::Derive => (plain(value.round() + 0.0), value.fract() != 0.0),
     }
 }
 

@@ -35,7 +35,11 @@ mod error;
 #[cfg(feature = "timeseries")]
 mod file;
 #[cfg(feature = "timeseries")]
+mod layout;
+#[cfg(feature = "timeseries")]
 mod read;
+#[cfg(feature = "timeseries")]
+mod rrdcached;
 #[cfg(feature = "timeseries")]
 mod undo;
 
@@ -44,7 +48,7 @@ mod tests;
 
 pub use graph_spec::{GraphFormat, GraphMethod, GraphSpec};
 pub use name::{FIELD_NAME_MAX, field_name_in_file, safe_key};
-pub use spec::{Archive, Consolidation, FieldSpec, FieldType, SeriesSpec, default_archives};
+pub use spec::{Archive, Consolidation, FieldSpec, FieldType, SeriesSpec, default_archives, validate_rrdcached};
 pub use structure::{Column, Definition};
 pub use table::{Row, Table, Window, format_number};
 
@@ -53,8 +57,12 @@ pub use draw::{draw, draw_to_file};
 #[cfg(feature = "timeseries")]
 pub use error::SeriesError;
 #[cfg(feature = "timeseries")]
-pub use file::{Sample, SeriesFile, Stored};
+pub use file::{Sample, SeriesFile};
+#[cfg(feature = "timeseries")]
+pub use layout::Stored;
 #[cfg(feature = "timeseries")]
 pub use read::{fetch, info, last};
+#[cfg(feature = "timeseries")]
+pub use rrdcached::{CachedBatch, CachedSeries, Rrdcached};
 #[cfg(feature = "timeseries")]
 pub use undo::{Noted, Undo};

@@ -117,7 +117,7 @@ pub(super) fn way(consolidation: Consolidation) -> ConsolidationFn {
 }
 
 pub(super) fn time_stamp(seconds: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(seconds.clamp(0, super::file::TIME_MAX).unsigned_abs())
+    UNIX_EPOCH + Duration::from_secs(seconds.clamp(0, super::layout::TIME_MAX).unsigned_abs())
 }
 
 fn seconds(time: SystemTime) -> i64 {

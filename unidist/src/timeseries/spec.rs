@@ -29,6 +29,9 @@ pub struct SeriesSpec {
     /// What is kept; empty is [`default_archives`] for a new file and leaves an existing file's as they are.
     #[serde(default)]
     pub archives: Vec<Archive>,
+    /// A running rrdcached that stores the samples: `unix:/PATH` or `HOST:PORT`. Default: none, they go to the file.
+    #[serde(default)]
+    pub rrdcached: Option<String>,
 }
 
 /// One number of a series.
@@ -213,7 +216,7 @@ impl FieldSpec {
 impl SeriesSpec {
     /// A series with the default archives.
     pub fn new(path: impl Into<PathBuf>, interval: Duration, fields: Vec<FieldSpec>) -> Self {
-        SeriesSpec { path: path.into(), interval, fields, archives: Vec::new() }
+        SeriesSpec { path: path.into(), interval, fields, archives: Vec::new(), rrdcached: None }
     }
 
     /// The interval in seconds, at least 1.
@@ -249,6 +252,14 @@ impl SeriesSpec {
                 return Err(format!("two fields are named {:?} inside the file; rename one", field.name));
             }
         }
+        if let Some(address) = &self.rrdcached {
+            validate_rrdcached(address)?;
+            // A line of its protocol is at most 4,096 bytes.
+            let path = self.path.to_string_lossy();
+            if path.len() > 1_000 || path.contains(char::is_control) {
+                return Err("the path has a line break or more than 1,000 bytes, which rrdcached can't take".into());
+            }
+        }
         self.validate_archives()
     }
 
@@ -276,6 +287,23 @@ impl SeriesSpec {
             ));
         }
         Ok(())
+    }
+}
+
+/// Checks the address of an rrdcached: `unix:/PATH` or `HOST:PORT`.
+///
+/// # Errors
+/// What was found and what is expected.
+pub fn validate_rrdcached(address: &str) -> Result<(), String> {
+    let has_port =
+        || address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    let is_valid = match address.strip_prefix("unix:") {
+        Some(path) => path.starts_with('/') && path.len() <= 100,
+        None => has_port(),
+    };
+    match is_valid && !address.contains(char::is_control) {
+        true => Ok(()),
+        false => Err(format!("rrdcached is at {address:?}, expected unix:/PATH (at most 100 bytes) or HOST:PORT")),
     }
 }
 
@@ -316,7 +344,11 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told_with_its_remedy() {
-        let cases: [(&str, Change, &str); 10] = [
+        let cases: [(&str, Change, &str); 14] = [
+            ("address", |s| s.rrdcached = Some("here".into()), "expected unix:/PATH"),
+            ("relative", |s| s.rrdcached = Some("unix:run/rrdcached.sock".into()), "expected unix:/PATH"),
+            ("port", |s| s.rrdcached = Some("host:99999".into()), "HOST:PORT"),
+            ("line", |s| (s.path, s.rrdcached) = ("a\nb".into(), Some("[::1]:42217".into())), "line break"),
             ("path", |s| s.path = "/".into(), "names no file"),
             ("zero", |s| s.interval = Duration::ZERO, "whole seconds from 1"),
             ("part", |s| s.interval = Duration::from_millis(1500), "1.5 s"),

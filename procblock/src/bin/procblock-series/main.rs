@@ -4,6 +4,7 @@
 //! `procblock::series`. It is nothing to be run by hand. It ends when its input does, after everything it was given
 //! is stored; signals of a terminal or a service manager are for procblock, which then closes the input.
 
+mod daemons;
 mod service;
 mod store;
 

@@ -1,8 +1,9 @@
 //! One request after the other, each answered before the next is read.
 
 use std::io::{self, Read, Write};
+use std::path::Path;
 
-use procblock::series::protocol::{Answer, Kind, Request, VERSION, read_frame, write_frame};
+use procblock::series::protocol::{Answer, Kind, Request, Source, VERSION, read_frame, write_frame};
 use procblock::series::{FailureKind, SeriesFailure};
 use serde::Serialize;
 use unidist::timeseries::{SeriesError, draw, draw_to_file, fetch, info, last};
@@ -60,16 +61,30 @@ impl Service {
                     Err(error) => refused(error),
                 }
             }
-            Request::Draw { series, graph, now } => told(draw_to_file(&series, &graph, now)),
-            Request::Picture { series, graph, window, format } => match draw(&series, &graph, &window, format) {
-                Ok(bytes) => return write_frame(output, Kind::Picture, &bytes),
-                Err(error) => failed(&error),
-            },
-            Request::Fetch { series, consolidation, window } => told(fetch(&series, consolidation, &window)),
-            Request::Last { series } => told(last(&series)),
-            Request::Info { series } => told(info(&series)),
+            Request::Draw { series, graph, now } => {
+                told(self.written(&series).and_then(|path| draw_to_file(path, &graph, now)))
+            }
+            Request::Picture { series, graph, window, format } => {
+                match self.written(&series).and_then(|path| draw(path, &graph, &window, format)) {
+                    Ok(bytes) => return write_frame(output, Kind::Picture, &bytes),
+                    Err(error) => failed(&error),
+                }
+            }
+            Request::Fetch { series, consolidation, window } => {
+                told(self.written(&series).and_then(|path| fetch(path, consolidation, &window)))
+            }
+            Request::Last { series } => told(self.written(&series).and_then(last)),
+            Request::Info { series } => told(self.written(&series).and_then(info)),
         };
         answer(output, &done)
+    }
+
+    /// The file of a series, with everything in it that an rrdcached holds.
+    fn written<'a>(&mut self, series: &'a Source) -> Result<&'a Path, SeriesError> {
+        if let Some(address) = &series.rrdcached {
+            self.store.flush(address, &series.path)?;
+        }
+        Ok(&series.path)
     }
 
     fn store(&mut self, body: &[u8]) -> Answer {

@@ -2,11 +2,15 @@
 //!
 //! librrd may update different files at the same time; one series is never worked on by two threads.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 
 use procblock::series::protocol::{BatchReader, Outcome};
-use unidist::timeseries::{SeriesError, SeriesFile, SeriesSpec, Undo};
+use unidist::timeseries::{CachedSeries, SeriesError, SeriesFile, SeriesSpec, Undo};
+
+use super::daemons::{CachedJob, Daemons};
 
 /// The most series: as many as the client declares.
 const SERIES_MAX: usize = 100_000;
@@ -24,11 +28,16 @@ pub(super) struct Store {
     /// One for each thread; the first one's also enters folders.
     undo: Vec<Undo>,
     values: Vec<f64>,
+    daemons: Daemons,
 }
 
 struct Series {
     spec: SeriesSpec,
     file: Option<SeriesFile>,
+    /// Instead of the file, where samples go through rrdcached.
+    cached: Option<CachedSeries>,
+    /// See [`CachedJob`].
+    may_be_stored: bool,
     /// Time and first value of each sample of the batch at hand.
     samples: Vec<(i64, usize)>,
 }
@@ -47,7 +56,7 @@ impl Store {
             self.series.resize_with(index + 1, || None);
         }
         if let Some(slot) = self.series.get_mut(index) {
-            *slot = Some(Series { spec, file: None, samples: Vec::new() });
+            *slot = Some(Series { spec, file: None, cached: None, may_be_stored: false, samples: Vec::new() });
         }
         Ok(())
     }
@@ -63,7 +72,7 @@ impl Store {
         while self.undo.len() < threads {
             self.undo.push(Undo::new(self.undo.len()));
         }
-        let mut outcomes = Vec::new();
+        let mut outcomes = self.cached(sent_before);
         let jobs = ready(&mut self.series, &mut self.undo, &mut outcomes);
         let values = self.values.as_slice();
         let queue = Mutex::new(jobs.into_iter());
@@ -83,6 +92,33 @@ impl Store {
         self.undo.iter_mut().for_each(Undo::clear);
         outcomes.sort_unstable_by_key(|outcome| outcome.series);
         Ok(outcomes)
+    }
+
+    /// Makes the rrdcached at `address` write what it holds of a file.
+    pub(super) fn flush(&mut self, address: &str, path: &Path) -> Result<(), SeriesError> {
+        self.daemons.flush(address, path)
+    }
+
+    /// Stores the samples of the batch that go through rrdcached, a batch of its own for each address.
+    fn cached(&mut self, sent_before: bool) -> Vec<Outcome> {
+        let mut by_address: BTreeMap<&str, Vec<CachedJob<'_>>> = BTreeMap::new();
+        for (number, series) in (0..).zip(&mut self.series) {
+            let Some(series) = series.as_mut().filter(|series| !series.samples.is_empty()) else { continue };
+            let Some(address) = &series.spec.rrdcached else { continue };
+            let fields = series.spec.fields.len();
+            by_address.entry(address).or_default().push(CachedJob {
+                number,
+                spec: &series.spec,
+                open: &mut series.cached,
+                may_be_stored: &mut series.may_be_stored,
+                samples: rows(&series.samples, &self.values, fields).collect(),
+            });
+        }
+        let mut outcomes = Vec::new();
+        for (address, mut jobs) in by_address {
+            outcomes.extend(self.daemons.store(address, &mut jobs, sent_before));
+        }
+        outcomes
     }
 
     /// Gives each series its samples, in their order. Returns how many there are, and whether they were sent before.
@@ -111,7 +147,8 @@ fn ready<'a>(series: &'a mut [Option<Series>], undo: &mut [Undo], outcomes: &mut
     let Some(undo) = undo.first_mut() else { return Vec::new() };
     let mut jobs = Vec::new();
     for (number, series) in (0..).zip(series) {
-        let Some(series) = series.as_mut().filter(|series| !series.samples.is_empty()) else { continue };
+        let is_wanted = |series: &&mut Series| !series.samples.is_empty() && series.spec.rrdcached.is_none();
+        let Some(series) = series.as_mut().filter(is_wanted) else { continue };
         match series.open(undo) {
             Ok(()) => jobs.push((number, series)),
             Err(error) => outcomes.push(Outcome { error: Some(error.to_string()), ..Outcome::of(number) }),
@@ -147,6 +184,11 @@ fn work<'a>(
     outcomes
 }
 
+/// The samples of a series with their values.
+fn rows<'a>(samples: &'a [(i64, usize)], values: &'a [f64], fields: usize) -> impl Iterator<Item = (i64, &'a [f64])> {
+    samples.iter().map(move |(time, start)| (*time, values.get(*start..start + fields).unwrap_or_default()))
+}
+
 impl Series {
     fn open(&mut self, undo: &mut Undo) -> Result<(), SeriesError> {
         if self.file.is_none() {
@@ -160,10 +202,7 @@ impl Series {
     fn store(&mut self, values: &[f64], undo: &mut Undo) -> Result<unidist::timeseries::Stored, SeriesError> {
         let Some(mut file) = self.file.take() else { return Ok(Default::default()) };
         let noted = undo.note(&file);
-        let fields = self.spec.fields.len();
-        let rows =
-            self.samples.iter().map(|(time, start)| (*time, values.get(*start..start + fields).unwrap_or_default()));
-        let stored = file.update(rows);
+        let stored = file.update(rows(&self.samples, values, self.spec.fields.len()));
         if let Some(noted) = noted {
             undo.done(&file, noted);
         }

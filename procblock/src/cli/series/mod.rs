@@ -3,7 +3,7 @@
 mod export;
 
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -102,6 +102,26 @@ pub(super) struct Source {
     /// The round-robin file.
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
+    /// A running rrdcached that holds newer samples of the file: unix:/PATH or HOST:PORT.
+    #[arg(long, value_name = "ADDRESS", env = "RRDCACHED_ADDRESS")]
+    rrdcached: Option<String>,
+}
+
+impl Source {
+    /// The file, once what an rrdcached holds of it is seen by reads.
+    pub(super) fn through(&self, client: &SeriesClient) -> Result<&Path, Failed> {
+        client.read_through(self.rrdcached.as_deref().filter(|text| !text.is_empty()).map(address))?;
+        Ok(&self.file)
+    }
+}
+
+/// An address as rrdtool takes it too: a path is a socket's, a host has rrdcached's own port.
+fn address(text: &str) -> String {
+    match text {
+        path if path.starts_with('/') => format!("unix:{path}"),
+        host if !host.contains(':') => format!("{host}:42217"),
+        whole => whole.to_owned(),
+    }
 }
 
 /// From when to when.
@@ -167,17 +187,17 @@ pub(super) fn run(arguments: &SeriesArgs) -> ExitCode {
         match &arguments.what {
             What::List(list) => return print_list(client, list, &mut out).await,
             What::Last(last) => {
-                let table = client.last(&last.source.file).await?;
+                let table = client.last(last.source.through(client)?).await?;
                 print_table(&table, last.output, &mut out)?;
             }
             What::Fetch(fetch) => {
                 let window = Window { resolution: fetch.resolution, ..fetch.ends.window("-1h")? };
-                let table = client.fetch(&fetch.source.file, fetch.consolidation, window).await?;
+                let table = client.fetch(fetch.source.through(client)?, fetch.consolidation, window).await?;
                 print_table(&table, fetch.output, &mut out)?;
             }
-            What::Export(all) => export::export(client, &all.source.file, all.output, &mut out).await?,
+            What::Export(all) => export::export(client, all.source.through(client)?, all.output, &mut out).await?,
             What::Info(info) => {
-                let definition = client.info(&info.source.file).await?;
+                let definition = client.info(info.source.through(client)?).await?;
                 let text = match info.output {
                     Plain::Text => definition_to_text(&info.source.file, &definition),
                     Plain::Json => format!("{:#}\n", to_json(&definition)?),
