@@ -1,8 +1,8 @@
 //! Run-threads: steps that repeat.
 //!
 //! A run-thread starts its step every N seconds from start to start, never overlapping itself. It is no thread of the
-//! operating system: a timer thread tells it when it is due, and the run is a task of the runtime. Whoever names it
-//! shares the one run-thread and gets its newest result.
+//! operating system: a thread of the timer begins its run when it is due, and a run that waits goes on as a task of
+//! the runtime. Whoever names it shares the one run-thread and gets its newest result.
 
 mod lateness;
 mod run_thread;
@@ -25,7 +25,7 @@ use crate::error::{RunError, RunErrorKind};
 use crate::step::{CompiledStep, OnError, Repeat};
 use crate::value::Map;
 use run_thread::Shared;
-use timer::{Due, Timer};
+use timer::{Due, Timer, Told};
 
 /// Waits for `limit` or until a stop is requested; not at all for a limit of zero. Holds no thread.
 pub async fn sleep(limit: Duration, stop: &Stop) {
@@ -43,11 +43,11 @@ pub async fn sleep(limit: Duration, stop: &Stop) {
 struct Probe(Mutex<Option<tokio::sync::oneshot::Sender<()>>>);
 
 impl Due for Probe {
-    fn due(self: Arc<Self>, _: Instant) -> Option<Instant> {
+    fn due(self: Arc<Self>, _: Instant) -> Told {
         if let Some(answer) = self.0.lock().take() {
             let _ = answer.send(());
         }
-        None
+        Told::default()
     }
 }
 
@@ -63,7 +63,7 @@ pub struct RunThreads {
 impl RunThreads {
     /// None yet. Runs are tasks of `runtime`; none starts after a stop.
     pub fn new(runtime: tokio::runtime::Handle, stop: Stop) -> Self {
-        RunThreads { threads: Mutex::default(), timer: Timer::default(), runtime, stop, lateness: Arc::default() }
+        RunThreads { threads: Mutex::default(), timer: Timer::new(), runtime, stop, lateness: Arc::default() }
     }
 
     /// The newest result of the step's run-thread, which is started if it is not there; waits for a first result.

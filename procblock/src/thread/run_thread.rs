@@ -1,6 +1,8 @@
 //! One run-thread: when it is due, what a run leaves.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
@@ -9,7 +11,7 @@ use unidist::Stop;
 
 use super::lateness::Lateness;
 use super::state::{Kept, ThreadState};
-use super::timer::Due;
+use super::timer::{Due, Told};
 use crate::block::Run;
 use crate::error::{RunError, RunErrorKind};
 use crate::step::{CompiledStep, Repeat};
@@ -178,19 +180,11 @@ impl RunThread {
 }
 
 impl Due for RunThread {
-    fn due(self: Arc<Self>, due: Instant) -> Option<Instant> {
+    fn due(self: Arc<Self>, due: Instant) -> Told {
         let now = Instant::now();
         if self.shared.stop.is_requested() || self.ends.is_some_and(|ends| due >= ends) || self.state.lock().has_ended {
             self.end();
-            return None;
-        }
-        if self.begin(due, now) {
-            let thread = Arc::clone(&self);
-            let name: Arc<str> = thread.name.as_str().into();
-            self.shared.runtime.spawn(crate::logging::within(name, async move {
-                thread.shared.lateness.record(due.elapsed());
-                thread.run_once().await;
-            }));
+            return Told::default();
         }
         let mut next = due + self.every;
         if next <= now {
@@ -199,6 +193,27 @@ impl Due for RunThread {
             self.state.lock().skipped += u64::from(behind);
             next = due + self.every.saturating_mul(behind.saturating_add(1));
         }
-        Some(next)
+        let work = self.begin(due, now).then(|| -> Box<dyn FnOnce() + Send> { Box::new(move || self.start(due)) });
+        Told { next: Some(next), work }
+    }
+}
+
+impl RunThread {
+    /// Begins a run on this thread; where it has to wait it goes on as a task of the runtime.
+    fn start(self: Arc<Self>, due: Instant) {
+        let name: Arc<str> = self.name.as_str().into();
+        let runtime = self.shared.runtime.clone();
+        let mut run = Box::pin(crate::logging::within(name, async move {
+            self.shared.lateness.record(due.elapsed());
+            self.run_once().await;
+        }));
+        let _entered = runtime.enter();
+        // The task polls it anew, so nothing that wakes it in between is missed.
+        let mut context = Context::from_waker(Waker::noop());
+        match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(&mut context))) {
+            Ok(Poll::Pending) => drop(runtime.spawn(run)),
+            Ok(Poll::Ready(())) => {}
+            Err(_) => log::error!("a run panicked; its run-thread does not go on"),
+        }
     }
 }

@@ -1,19 +1,33 @@
-//! One thread that wakes whatever is due, to within the operating system's own precision.
+//! Threads that take turns in waiting for what is due and in beginning it, to within the system's own precision.
 //!
-//! tokio's timer rounds to milliseconds; run-threads are told when they are due by this one instead. The wait is on a
-//! condition variable, so an idle timer costs nothing.
+//! tokio's timer rounds to milliseconds, and handing a run from a timer's thread to a worker of the runtime would cost
+//! a second wake-up, which on a busy machine is as late again as the first. So the thread that waited begins the work
+//! itself, after it has let another one wait in its place: one waits, the others work or sleep. Waits are on condition
+//! variables, so an idle timer costs nothing.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
-/// What is told when its time has come. Called on the timer's thread: it must not block.
+/// Threads besides one for each core: so many may be held up by work that does not return.
+const HELD_UP_MAX: usize = 8;
+
+/// What is told when its time has come. It must not block.
 pub(super) trait Due: Send + Sync {
-    /// Its time has come (`due` is the time asked for); returns when it wants to be told next.
-    fn due(self: Arc<Self>, due: Instant) -> Option<Instant>;
+    /// Its time has come (`due` is the time asked for).
+    fn due(self: Arc<Self>, due: Instant) -> Told;
+}
+
+/// What is wanted by whoever was told.
+#[derive(Default)]
+pub(super) struct Told {
+    /// When it wants to be told next.
+    pub(super) next: Option<Instant>,
+    /// What is to be done now. It should return within milliseconds.
+    pub(super) work: Option<Box<dyn FnOnce() + Send>>,
 }
 
 struct Item {
@@ -47,36 +61,58 @@ struct Queue {
     heap: BinaryHeap<Reverse<Item>>,
     order: u64,
     has_ended: bool,
-    has_thread: bool,
+    /// Whether a thread waits for the first due time.
+    is_led: bool,
+    /// Threads that wait for their turn.
+    followers: usize,
+    threads: usize,
 }
 
-#[derive(Default)]
+impl Queue {
+    fn push(&mut self, at: Instant, target: Arc<dyn Due>) {
+        self.order += 1;
+        self.heap.push(Reverse(Item { at, order: self.order, target }));
+    }
+}
+
 struct Shared {
     queue: Mutex<Queue>,
+    /// The first due time is another one; for the thread that waits for it.
     changed: Condvar,
+    /// Nobody waits for the first due time.
+    is_free: Condvar,
+    threads_max: usize,
 }
 
-/// A heap of due times with a thread of its own, started with the first of them.
-#[derive(Default)]
+/// A heap of due times with threads of its own, the first of which is started with the first due time.
 pub(super) struct Timer {
     shared: Arc<Shared>,
 }
 
 impl Timer {
+    /// No thread yet.
+    pub(super) fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Timer {
+            shared: Arc::new(Shared {
+                queue: Mutex::default(),
+                changed: Condvar::new(),
+                is_free: Condvar::new(),
+                threads_max: cores + HELD_UP_MAX,
+            }),
+        }
+    }
+
     /// Asks for `target` to be told at `at`.
     ///
     /// # Errors
-    /// The operating system refused the timer's thread.
+    /// The operating system refused the timer's first thread.
     pub(super) fn tell(&self, target: Arc<dyn Due>, at: Instant) -> std::io::Result<()> {
         let mut queue = self.shared.queue.lock();
-        queue.order += 1;
-        let order = queue.order;
         let is_first = queue.heap.peek().is_none_or(|Reverse(first)| at < first.at);
-        queue.heap.push(Reverse(Item { at, order, target }));
-        if !queue.has_thread {
-            let shared = Arc::clone(&self.shared);
-            std::thread::Builder::new().name("timer".into()).spawn(move || shared.run())?;
-            queue.has_thread = true;
+        queue.push(at, target);
+        if queue.threads == 0 {
+            self.shared.add_thread(&mut queue)?;
         }
         drop(queue);
         if is_first {
@@ -85,13 +121,14 @@ impl Timer {
         Ok(())
     }
 
-    /// Ends the thread; nothing is told any more.
+    /// Ends the threads; nothing is told any more.
     pub(super) fn end(&self) {
         let mut queue = self.shared.queue.lock();
         queue.has_ended = true;
         queue.heap.clear();
         drop(queue);
-        self.shared.changed.notify_one();
+        self.shared.changed.notify_all();
+        self.shared.is_free.notify_all();
     }
 }
 
@@ -102,26 +139,62 @@ impl Drop for Timer {
 }
 
 impl Shared {
-    fn run(&self) {
+    fn add_thread(self: &Arc<Self>, queue: &mut Queue) -> std::io::Result<()> {
+        let shared = Arc::clone(self);
+        std::thread::Builder::new().name("timer".into()).spawn(move || shared.run())?;
+        queue.threads += 1;
+        Ok(())
+    }
+
+    fn run(self: &Arc<Self>) {
         let mut queue = self.queue.lock();
         while !queue.has_ended {
+            if queue.is_led {
+                queue.followers += 1;
+                self.is_free.wait(&mut queue);
+                queue.followers -= 1;
+                continue;
+            }
+            queue.is_led = true;
+            let work = self.lead(&mut queue);
+            queue.is_led = false;
+            let Some(work) = work else { return };
+            self.call_successor(&mut queue);
+            MutexGuard::unlocked(&mut queue, work);
+        }
+    }
+
+    /// Waits for due times and tells of them until there is work to do; `None` when all has ended.
+    fn lead(&self, queue: &mut MutexGuard<'_, Queue>) -> Option<Box<dyn FnOnce() + Send>> {
+        while !queue.has_ended {
             let Some(at) = queue.heap.peek().map(|Reverse(item)| item.at) else {
-                self.changed.wait(&mut queue);
+                self.changed.wait(queue);
                 continue;
             };
             if at > Instant::now() {
-                self.changed.wait_until(&mut queue, at);
+                self.changed.wait_until(queue, at);
                 continue;
             }
             let Some(Reverse(item)) = queue.heap.pop() else { continue };
-            drop(queue);
-            let next = Arc::clone(&item.target).due(item.at);
-            queue = self.queue.lock();
-            if let Some(at) = next.filter(|_| !queue.has_ended) {
-                queue.order += 1;
-                let order = queue.order;
-                queue.heap.push(Reverse(Item { at, order, target: item.target }));
+            let told = MutexGuard::unlocked(queue, || Arc::clone(&item.target).due(item.at));
+            if let Some(at) = told.next.filter(|_| !queue.has_ended) {
+                queue.push(at, item.target);
             }
+            if let Some(work) = told.work {
+                return Some(work);
+            }
+        }
+        None
+    }
+
+    /// Lets another thread wait for the first due time while this one works.
+    fn call_successor(self: &Arc<Self>, queue: &mut Queue) {
+        if queue.followers > 0 {
+            self.is_free.notify_one();
+        } else if queue.threads < self.threads_max
+            && let Err(error) = self.add_thread(queue)
+        {
+            log::debug!("no further thread for the timer: {error}");
         }
     }
 }
@@ -139,14 +212,14 @@ mod tests {
     }
 
     impl Due for Counter {
-        fn due(self: Arc<Self>, due: Instant) -> Option<Instant> {
+        fn due(self: Arc<Self>, due: Instant) -> Told {
             let mut times = self.times.lock();
             times.push(due);
             if times.len() == 5 {
                 self.done.send(()).unwrap();
-                return None;
+                return Told::default();
             }
-            Some(due + Duration::from_millis(1))
+            Told { next: Some(due + Duration::from_millis(1)), work: None }
         }
     }
 
@@ -154,12 +227,36 @@ mod tests {
     fn due_times_follow_each_other_without_drift() {
         let (done, is_done) = mpsc::channel();
         let counter = Arc::new(Counter { times: Mutex::default(), done });
-        let timer = Timer::default();
+        let timer = Timer::new();
         let start = Instant::now();
         timer.tell(counter.clone(), start).unwrap();
         is_done.recv_timeout(Duration::from_secs(10)).unwrap();
         let times = counter.times.lock();
         let expected: Vec<Instant> = (0..5).map(|n| start + Duration::from_millis(n)).collect();
         assert_eq!(*times, expected);
+    }
+
+    /// Its work goes on until it may end.
+    struct Blocked(Mutex<Option<mpsc::Receiver<()>>>);
+
+    impl Due for Blocked {
+        fn due(self: Arc<Self>, _: Instant) -> Told {
+            let may_end = self.0.lock().take();
+            Told { next: None, work: Some(Box::new(move || drop(may_end.map(|may_end| may_end.recv())))) }
+        }
+    }
+
+    #[test]
+    fn work_that_does_not_return_holds_nothing_up() {
+        let timer = Timer::new();
+        let mut ends = Vec::new();
+        for _ in 0..HELD_UP_MAX {
+            let (end, may_end) = mpsc::channel();
+            ends.push(end);
+            timer.tell(Arc::new(Blocked(Mutex::new(Some(may_end)))), Instant::now()).unwrap();
+        }
+        let (done, is_done) = mpsc::channel();
+        timer.tell(Arc::new(Counter { times: Mutex::default(), done }), Instant::now()).unwrap();
+        is_done.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 }
