@@ -242,7 +242,14 @@ mod tests {
     impl Due for Blocked {
         fn due(self: Arc<Self>, _: Instant) -> Told {
             let may_end = self.0.lock().take();
-            Told { next: None, work: Some(Box::new(move || drop(may_end.map(|may_end| may_end.recv())))) }
+            Told {
+                next: None,
+                work: Some(Box::new(move || {
+                    if let Some(may_end) = may_end {
+                        let _ = may_end.recv();
+                    }
+                })),
+            }
         }
     }
 
