@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
 use tempfile::{TempDir, tempdir};
@@ -196,65 +196,4 @@ fn under_sync_interval_a_full_disk_refuses_new_changes_and_keeps_the_acknowledge
     let shared = open(&folder);
     assert_eq!(shared.sharedstate().get("b", "k").unwrap().unwrap()[0], json!(acknowledged));
     assert_eq!(shared.sharedcounter().get("c").unwrap(), 1);
-}
-
-#[test]
-fn exactly_the_acknowledged_changes_count_while_the_disk_is_filled_and_freed() {
-    let Some(disk) = SmallDisk::new(8 << 20) else { return };
-    let folder = disk.path().join("store");
-    let shared = open(&folder);
-    let (acknowledged, refused, is_over) = (AtomicI64::new(0), AtomicI64::new(0), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        let _end = End(&is_over);
-        for thread in 0..8_i64 {
-            let (shared, acknowledged, refused, is_over) = (&shared, &acknowledged, &refused, &is_over);
-            scope.spawn(move || {
-                let stop = Stop::new();
-                for number in 0_i64.. {
-                    let value = json!("x".repeat(3_000));
-                    let key = format!("{thread} {}", number % 50);
-                    let changes = [
-                        shared.sharedcounter().increment("one", 1).is_ok(),
-                        shared.sharedstate().set("b", &key, value.clone()).is_ok(),
-                        shared.messagequeue().add("q", value, &AddOptions::default(), &stop).is_ok(),
-                    ];
-                    acknowledged.fetch_add(i64::from(changes[0]), Ordering::SeqCst);
-                    refused.fetch_add(changes.iter().filter(|is_ok| !**is_ok).count() as i64, Ordering::SeqCst);
-                    if changes[2] {
-                        // What was added can be taken, once the disk lets it be removed.
-                        while let Err(error) = shared.messagequeue().take("q", AT_ONCE, &stop).map(Option::unwrap) {
-                            assert_eq!(error.code(), "not_written");
-                            refused.fetch_add(1, Ordering::SeqCst);
-                        }
-                    }
-                    if is_over.load(Ordering::SeqCst) {
-                        return;
-                    }
-                }
-            });
-        }
-        for _ in 0..5 {
-            let before = refused.load(Ordering::SeqCst);
-            disk.fill();
-            until(|| refused.load(Ordering::SeqCst) > before + 20);
-            let before = acknowledged.load(Ordering::SeqCst);
-            disk.free();
-            until(|| acknowledged.load(Ordering::SeqCst) > before + 20);
-        }
-    });
-    assert_eq!(shared.sharedcounter().get("one").unwrap(), acknowledged.load(Ordering::SeqCst));
-    assert_eq!(shared.messagequeue().count("q").unwrap(), Some(0));
-    drop(shared);
-    let shared = open(&folder);
-    assert_eq!(shared.sharedcounter().get("one").unwrap(), acknowledged.load(Ordering::SeqCst));
-    assert_eq!(shared.messagequeue().count("q").unwrap(), Some(0));
-}
-
-/// Ends the threads, also when the test fails.
-struct End<'a>(&'a AtomicBool);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }
