@@ -7,6 +7,7 @@ mod config;
 mod declaration;
 mod instance;
 mod program;
+mod request;
 
 pub use config::{Limits, Mount, PORT_DEFAULT, ServeConfig, Site, SiteContent, Tls};
 pub use declaration::{Argument, ArgumentKind, Declaration, Need};
@@ -14,6 +15,7 @@ pub use instance::{Graph, GraphFormat, Instance};
 pub use program::{
     Answer, BoxFuture, Failure, FailureKind, LoadFailure, Loaded, Loader, Package, Program, Purpose, Request, Template,
 };
+pub use request::RequestState;
 
 /// A value as JSON has it.
 pub type Value = serde_json::Value;
