@@ -11,6 +11,7 @@ use crate::step::attributes::{ATTRIBUTES, Attributes, OnError, is_attribute};
 use crate::step::retry::Retry;
 use crate::step::{ALL, COMING_STEPS, StepAction, StepFailure, StepRun};
 use crate::tag::expression_error;
+use crate::thread::RunThread;
 use crate::value::{Map, Value, kind_name};
 
 /// The most rounds that a `loop` may have.
@@ -61,7 +62,8 @@ impl CompiledStep {
             return Ok(());
         }
         if self.attributes.repeat.is_some() {
-            return self.fetch(run).await.map_err(|error| self.placed(error));
+            let thread = self.start_thread(run)?;
+            return self.fetch(&thread, run).await;
         }
         let timeout = self.timeout(run)?;
         match self.run_rounds(run, timeout).await {
@@ -70,10 +72,26 @@ impl CompiledStep {
         }
     }
 
-    /// Starts the step's run-thread if it is not there, waits for its first result, and merges the newest.
-    async fn fetch(self: &Arc<Self>, run: &mut Run) -> Result<(), RunError> {
+    /// Whether it is a run-thread that starts whatever earlier run-threads give.
+    pub(super) fn starts_unasked(&self) -> bool {
+        self.attributes.repeat.is_some() && self.attributes.condition.is_none()
+    }
+
+    /// Starts the step's run-thread if it is not there.
+    ///
+    /// # Errors
+    /// As [`crate::thread::RunThreads::start`].
+    pub(super) fn start_thread(self: &Arc<Self>, run: &Run) -> Result<Arc<RunThread>, RunError> {
+        run.instance.threads.start(self, run).map_err(|error| self.placed(error))
+    }
+
+    /// Waits for the first result of the step's run-thread, and merges the newest.
+    ///
+    /// # Errors
+    /// Its first run failed, and the list is to end.
+    pub(super) async fn fetch(&self, thread: &RunThread, run: &mut Run) -> Result<(), RunError> {
         let instance = Arc::clone(&run.instance);
-        let fetched = instance.threads.fetch(self, run).await?;
+        let fetched = instance.threads.fetch(thread, self, run).await.map_err(|error| self.placed(error))?;
         run.merge_fetched(fetched);
         Ok(())
     }
