@@ -320,3 +320,23 @@ run:
     let names: Vec<&String> = run.as_object().unwrap().keys().filter(|key| key.starts_with("run_thread.")).collect();
     assert_eq!(names, ["run_thread.a", "run_thread.b", "run_thread.c", "run_thread.d"]);
 }
+
+#[test]
+fn a_run_that_fails_again_and_again_is_told_once_and_so_is_its_recovery() {
+    let script = "
+function ProcessBlock()
+  local n = unidist.sharedcounter.increment('n')
+  file.append('log.txt', n .. '\\n')
+  if n <= 10 then error('broken') elseif n <= 20 then error('worse') end
+end
+";
+    let step = "{script: a.lua, every: 10ms, name: t, retry: {attempts: 2, delay: 1ms}}";
+    let running = Run::block(&format!("{LONGRUNNING}run:\n  - {step}\n")).file("a.lua", script).start();
+    running.wait_for_lines("log.txt", 22);
+    running.wait_for_error_text("run-thread t: runs again after 10 failures in ");
+    let ended = running.interrupt();
+    let told: Vec<&str> = ended.stderr.lines().filter(|line| line.contains("run-thread t: ")).collect();
+    assert_eq!(told.len(), 3, "{ended}");
+    assert!(told[0].contains("broken") && told[1].contains("worse"), "{ended}");
+    assert_eq!(ended.stderr.matches("attempt 1 of 2").count(), 1, "{ended}");
+}

@@ -174,6 +174,7 @@ impl CompiledStep {
             let (mut failure, level) = match self.attempt(run, timeout).await {
                 Ok(result) if self.holds(until, run, &result)? => return Ok(result),
                 Ok(result) => (until_does_not_hold(result), log::Level::Info),
+                Err(failure) if run.is_failure_known => (failure, log::Level::Info),
                 Err(failure) => (failure, log::Level::Warn),
             };
             failure.error.attempts = attempt;

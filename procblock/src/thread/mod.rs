@@ -4,6 +4,7 @@
 //! operating system: a thread of the timer begins its run when it is due, and a run that waits goes on as a task of
 //! the runtime. Whoever names it shares the one run-thread and gets its newest result.
 
+mod failures;
 mod lateness;
 mod run_thread;
 mod state;
