@@ -12,7 +12,7 @@ use crate::step::retry::Retry;
 use crate::step::{ALL, COMING_STEPS, StepAction, StepFailure, StepRun};
 use crate::tag::expression_error;
 use crate::thread::RunThread;
-use crate::value::{Map, Value, kind_name};
+use crate::value::{Map, Value, check_depth, kind_name};
 
 /// The most rounds that a `loop` may have.
 const ROUNDS_MAX: usize = 1_000_000;
@@ -109,7 +109,7 @@ impl CompiledStep {
             let before = run.pipe_data.clone();
             self.run_rounds(run, timeout).await.map(|()| changed(&before, &run.pipe_data))
         } else {
-            self.attempts(run, timeout).await
+            self.attempts(run, timeout).await.and_then(|result| Ok(checked(result)?))
         };
         match ran {
             Ok(result) => Ok(result),
@@ -135,8 +135,7 @@ impl CompiledStep {
     async fn run_rounds(&self, run: &mut Run, timeout: Option<Duration>) -> Result<(), StepFailure> {
         let Some(over) = &self.attributes.loop_over else {
             let result = self.attempts(run, timeout).await?;
-            self.merge(run, result);
-            return Ok(());
+            return Ok(self.merge(run, result)?);
         };
         let items = rounds(&over.render(run)?)?;
         let outside = (run.pipe_data.get("item").cloned(), run.pipe_data.get("index").cloned());
@@ -144,7 +143,10 @@ impl CompiledStep {
         for (index, item) in items.into_iter().enumerate() {
             run.pipe_data.insert("item".into(), item);
             run.pipe_data.insert("index".into(), index.into());
-            outcome = self.attempts(run, timeout).await.map(|result| self.merge(run, result));
+            outcome = match self.attempts(run, timeout).await {
+                Ok(result) => self.merge(run, result).map_err(StepFailure::from),
+                Err(failure) => Err(failure),
+            };
             let is_over = match (&outcome, &self.attributes.until) {
                 (Err(_), _) => true,
                 (Ok(()), None) => false,
@@ -221,10 +223,11 @@ impl CompiledStep {
         }
     }
 
-    fn merge(&self, run: &mut Run, result: Map) {
+    fn merge(&self, run: &mut Run, result: Map) -> Result<(), RunError> {
+        let result = checked(result)?;
         if !self.action.gathers() {
             run.pipe_data.extend(result);
-            return;
+            return Ok(());
         }
         if let Some(name) = &self.attributes.name {
             run.pipe_data.insert(name.clone(), Value::Object(result.clone()));
@@ -232,11 +235,12 @@ impl CompiledStep {
         for (key, value) in result {
             gather(run.pipe_data.entry(key).or_insert(Value::Null), value);
         }
+        Ok(())
     }
 
     async fn failed(self: &Arc<Self>, run: &mut Run, failure: StepFailure) -> Result<(), RunError> {
         let error = self.placed(*failure.error);
-        self.merge(run, failure.result);
+        let merged = self.merge(run, failure.result).map_err(|error| self.placed(error));
         match &self.attributes.on_error {
             OnError::Unset | OnError::Stop => Err(error),
             _ if error.kind == RunErrorKind::Stopped => Err(error),
@@ -245,11 +249,11 @@ impl CompiledStep {
                 let is_in_result = error.status.is_some() && error.kind == RunErrorKind::Failed;
                 let level = if is_in_result { log::Level::Info } else { log::Level::Warn };
                 log::log!(level, "{error}; the list goes on");
-                Ok(())
+                merged
             }
             OnError::Handle(handler) => {
                 Box::pin(run.handle(handler, Some(&error))).await?;
-                if handler.continues() { Ok(()) } else { Err(error) }
+                if handler.continues() { merged } else { Err(error) }
             }
         }
     }
@@ -338,6 +342,12 @@ fn restore(map: &mut Map, key: &str, value: Option<Value>) {
         Some(value) => map.insert(key.into(), value),
         None => map.shift_remove(key),
     };
+}
+
+/// A result that may become pipe data.
+fn checked(result: Map) -> Result<Map, RunError> {
+    let refused = result.iter().find_map(|(name, value)| check_depth(name, value).err());
+    refused.map_or(Ok(result), |text| Err(RunError::failed(text)))
 }
 
 /// What differs in `after`.
