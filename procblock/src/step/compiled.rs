@@ -11,6 +11,7 @@ use crate::step::attributes::{ATTRIBUTES, Attributes, OnError, is_attribute};
 use crate::step::retry::Retry;
 use crate::step::{ALL, COMING_STEPS, StepAction, StepFailure, StepRun};
 use crate::tag::expression_error;
+use crate::tag::spec::Pattern;
 use crate::thread::RunThread;
 use crate::value::{Map, Value, check_depth, kind_name};
 
@@ -304,6 +305,15 @@ fn unknown_key(entry: &Entry, has_step: bool, compiler: &mut Compiler) {
     if COMING_STEPS.contains(&entry.key.as_str()) {
         let what = format!("the step \"{}\" is not available in this version", entry.key);
         compiler.problems.error(&entry.mark, what, "remove it");
+        return;
+    }
+    if let Some((tag, variable)) = crate::tag::find(&entry.key) {
+        let remedy = match tag.spec().pattern {
+            Pattern::Prefix { prefix: "set", .. } => format!("write - set: {{{variable}: value}}"),
+            _ => "move it beside \"run\", into the block that holds the list; to do it here, call a block that has it"
+                .into(),
+        };
+        compiler.problems.error(&entry.mark, format!("\"{}\" is a tag of a block, no step", entry.key), remedy);
         return;
     }
     let steps = ALL.iter().map(|step| step.spec().name);
