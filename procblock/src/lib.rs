@@ -29,6 +29,7 @@ pub mod thread;
 pub mod units;
 pub mod usage;
 pub mod value;
+pub mod workers;
 pub mod yaml;
 
 pub use error::RunError;
