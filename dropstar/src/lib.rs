@@ -9,7 +9,7 @@ mod instance;
 mod program;
 mod request;
 
-pub use config::{Limits, Mount, PORT_DEFAULT, ServeConfig, Site, SiteContent, Tls};
+pub use config::{Limits, Mount, PORT_DEFAULT, ServeConfig, Site, SiteContent, Tls, TrustedProxy, USERS_FILE};
 pub use declaration::{Argument, ArgumentKind, Declaration, Need};
 pub use instance::{Graph, GraphFormat, Instance};
 pub use program::{
