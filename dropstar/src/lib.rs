@@ -8,6 +8,7 @@ mod declaration;
 mod instance;
 mod program;
 mod request;
+pub mod users;
 
 pub use config::{Limits, Mount, PORT_DEFAULT, ServeConfig, Site, SiteContent, Tls, TrustedProxy, USERS_FILE};
 pub use declaration::{Argument, ArgumentKind, Declaration, Need};
