@@ -23,6 +23,9 @@ mod resolver;
 mod target;
 mod tls;
 
+#[cfg(test)]
+mod tests;
+
 pub use answer::Answer;
 pub(crate) use answer::seconds;
 pub use client::HttpClient;

@@ -9,9 +9,11 @@ use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
@@ -61,7 +63,7 @@ impl Tls {
             _ => "an authority that this machine trusts".into(),
         };
         ConnectFailure::new(match reason {
-            CertificateError::UnknownIssuer => format!(
+            reason if is_self_signed(reason) || *reason == CertificateError::UnknownIssuer => format!(
                 "the certificate of {host} is not signed by {whom}; name its authority with ca file, \
                  or say verify: false"
             ),
@@ -71,10 +73,15 @@ impl Tls {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 format!("the certificate is not one of {host}")
             }
-            // What openssl's self-signed ones are unless told: an authority cannot be the server itself.
             other => format!("the certificate of {host} is not accepted: {other}"),
         })
     }
+}
+
+/// Whether a certificate that nobody knows says of itself that it is an authority: openssl's self-signed ones do. The
+/// error's own type is not to be had through rustls.
+fn is_self_signed(reason: &CertificateError) -> bool {
+    matches!(reason, CertificateError::Other(error) if error.0.to_string() == "CaUsedAsEndEntity")
 }
 
 /// Reads certificates: blocks for milliseconds.
@@ -84,7 +91,10 @@ fn config(trust: &Trust) -> Result<ClientConfig, ConnectFailure> {
     let builder = builder.map_err(|error| ConnectFailure::new(error.to_string()))?;
     let mut config = match trust {
         Trust::System => builder.with_root_certificates(system_roots()?).with_no_client_auth(),
-        Trust::File(path) => builder.with_root_certificates(roots_of(path)?).with_no_client_auth(),
+        Trust::File(path) => {
+            let verifier = Arc::new(Listed::read(path, &provider)?);
+            builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+        }
         Trust::Anyone => {
             let verifier = Arc::new(Anyone(provider));
             builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
@@ -105,22 +115,81 @@ fn system_roots() -> Result<RootCertStore, ConnectFailure> {
     Ok(roots)
 }
 
-fn roots_of(path: &Path) -> Result<RootCertStore, ConnectFailure> {
-    let failed = |what: String| ConnectFailure::new(format!("the ca file {}: {what}", path.display()));
-    let size = std::fs::metadata(path).map_err(|error| failed(io_text(&error)))?.len();
-    if size > FILE_MAX {
-        return Err(failed("is larger than 4 MiB".into()));
+/// Believes authorities of a file, and the file's own certificates: a self-signed one of openssl's making says of itself that
+/// it is an authority, which no server's certificate may say elsewhere.
+#[derive(Debug)]
+struct Listed {
+    authorities: Arc<WebPkiServerVerifier>,
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+impl Listed {
+    fn read(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Self, ConnectFailure> {
+        let failed = |what: String| ConnectFailure::new(format!("the ca file {}: {what}", path.display()));
+        let size = std::fs::metadata(path).map_err(|error| failed(io_text(&error)))?.len();
+        if size > FILE_MAX {
+            return Err(failed("is larger than 4 MiB".into()));
+        }
+        let bytes = std::fs::read(path).map_err(|error| failed(io_text(&error)))?;
+        let certificates = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
+        let certificates = certificates.map_err(|error| failed(format!("is no PEM file: {error}")))?;
+        if certificates.is_empty() {
+            return Err(failed("holds no certificate; expected PEM, with BEGIN CERTIFICATE".into()));
+        }
+        let mut roots = RootCertStore::empty();
+        for certificate in &certificates {
+            let added = roots.add(certificate.clone());
+            added.map_err(|error| failed(format!("holds a certificate that is not accepted: {error}")))?;
+        }
+        let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
+        let authorities = authorities.map_err(|error| failed(error.to_string()))?;
+        Ok(Listed { authorities, certificates })
     }
-    let bytes = std::fs::read(path).map_err(|error| failed(io_text(&error)))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&bytes) {
-        let certificate = certificate.map_err(|error| failed(format!("is no PEM file: {error}")))?;
-        roots.add(certificate).map_err(|error| failed(format!("holds a certificate that is not accepted: {error}")))?;
+}
+
+impl ServerCertVerifier for Listed {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        stapled: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = self.authorities.verify_server_cert(certificate, others, name, stapled, now);
+        match verified {
+            // What is wrong with such a certificate is found after its time is checked and before its name is.
+            Err(Error::InvalidCertificate(reason))
+                if is_self_signed(&reason) && self.certificates.contains(certificate) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            other => other,
+        }
     }
-    if roots.is_empty() {
-        return Err(failed("holds no certificate; expected PEM, with BEGIN CERTIFICATE".into()));
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.authorities.verify_tls12_signature(message, certificate, signed)
     }
-    Ok(roots)
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.authorities.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.authorities.supported_verify_schemes()
+    }
 }
 
 /// Believes every certificate, for `verify: false`; still checks that the server has its key.
