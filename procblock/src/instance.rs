@@ -12,6 +12,7 @@ use unidist::{Stop, Unidist};
 use crate::background::Background;
 use crate::host::Host;
 use crate::host::api::{Api, LockOwners};
+use crate::http::HttpClient;
 use crate::process::Keeper;
 use crate::script::{ScriptConfig, Scripts};
 use crate::series::SeriesClient;
@@ -75,6 +76,8 @@ pub struct Instance {
     pub keeper: Keeper,
     /// The client of procblock-series.
     pub series: Arc<SeriesClient>,
+    /// Sends requests to HTTP servers.
+    pub http: Arc<HttpClient>,
     /// The run-threads.
     pub threads: RunThreads,
     owners: AtomicU64,
@@ -98,12 +101,14 @@ impl Instance {
         let files = StateFiles::load(&unidist, &config.load_state).map_err(StartFailure::State)?;
         let keeper = Keeper::new(config.keeper);
         let series = Arc::new(SeriesClient::new(config.series));
+        let http = Arc::new(HttpClient::default());
         let lock_owners = Arc::new(LockOwners::default());
         let host: Arc<dyn Host> = Arc::new(Api {
             unidist: unidist.clone(),
             own: own.clone(),
             keeper: keeper.clone(),
             series: Arc::clone(&series),
+            http: Arc::clone(&http),
             stop: stop.clone(),
             lock_owners: Arc::clone(&lock_owners),
             files,
@@ -123,6 +128,7 @@ impl Instance {
             scripts,
             keeper,
             series,
+            http,
             owners: AtomicU64::new(1),
             lock_owners,
             background: Background::default(),

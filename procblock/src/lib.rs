@@ -13,6 +13,7 @@ pub mod docs;
 pub mod error;
 pub mod expr;
 pub mod host;
+pub mod http;
 pub mod instance;
 pub mod life;
 pub mod load;
