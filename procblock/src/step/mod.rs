@@ -9,6 +9,7 @@ mod collect;
 mod compiled;
 mod counter;
 mod exec;
+pub(crate) mod limits;
 mod list;
 mod log;
 mod lua;
