@@ -16,6 +16,7 @@ mod image;
 mod inspect;
 mod migrate;
 mod parts;
+mod reserve;
 mod row;
 mod store;
 mod writer;
