@@ -33,6 +33,7 @@ use crate::host::{Caller, Host};
 use crate::value::{Map, Value};
 
 pub use allow::Allow;
+pub(crate) use identity::Identity;
 pub use processes::{Processes, Program, ProgramEnd, ProgramOutcome, WorkerProcess};
 
 use crate::units;
