@@ -5,6 +5,7 @@
 
 mod config;
 mod declaration;
+mod guard;
 mod instance;
 mod program;
 mod request;
@@ -12,6 +13,7 @@ pub mod users;
 
 pub use config::{Limits, Mount, PORT_DEFAULT, ServeConfig, Site, SiteContent, Tls, TrustedProxy, USERS_FILE};
 pub use declaration::{Argument, ArgumentKind, Declaration, Need};
+pub use guard::{GuardError, PublicError};
 pub use instance::{Graph, GraphFormat, Instance};
 pub use program::{
     Answer, BoxFuture, Failure, FailureKind, LoadFailure, Loaded, Loader, Package, Program, Purpose, Request, Template,
