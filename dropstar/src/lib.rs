@@ -9,6 +9,7 @@ mod guard;
 mod instance;
 mod program;
 mod request;
+mod server;
 pub mod users;
 
 pub use config::{Limits, Mount, PORT_DEFAULT, ServeConfig, Site, SiteContent, Tls, TrustedProxy, USERS_FILE};
@@ -19,6 +20,7 @@ pub use program::{
     Answer, BoxFuture, Failure, FailureKind, LoadFailure, Loaded, Loader, Package, Program, Purpose, Request, Template,
 };
 pub use request::RequestState;
+pub use server::TlsError;
 
 /// A value as JSON has it.
 pub type Value = serde_json::Value;
