@@ -13,15 +13,17 @@ mod request;
 mod rpc;
 mod server;
 mod site;
+pub mod users;
 
-pub use config::{Limits, Mount, PORT_DEFAULT, ServeConfig, Site, SiteContent, Tls};
+pub use config::{Limits, Mount, PORT_DEFAULT, ServeConfig, Site, SiteContent, Tls, TrustedProxy, USERS_FILE};
 pub use declaration::{Argument, ArgumentKind, Declaration, Need};
+pub use guard::{GuardError, PublicError};
 pub use instance::{Graph, GraphFormat, Instance};
 pub use program::{
     Answer, BoxFuture, Failure, FailureKind, LoadFailure, Loaded, Loader, Package, Program, Purpose, Request, Template,
 };
 pub use request::RequestState;
-pub use server::{Server, StartError};
+pub use server::{Server, StartError, TlsError};
 
 /// A value as JSON has it.
 pub type Value = serde_json::Value;

@@ -2,14 +2,15 @@
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body::Body;
 use serde_json::json;
 
 use crate::answer::{self, AnswerBody, Problem};
+use crate::guard::{Admission, Asked};
 use crate::request::arguments::{is_json, kind_of};
 use crate::request::{Given, body};
-use crate::server::handle::{Allowed, BodyError};
+use crate::server::handle::{Allowed, BodyError, Content};
 use crate::site::Route;
 use crate::{Map, Value};
 
@@ -30,7 +31,7 @@ const BUSY: i32 = -32002;
 ///
 /// # Errors
 /// The body is no JSON by its type, or can't be read: told in HTTP, because there is no call yet.
-pub(crate) async fn call<B>(allowed: &Allowed<'_>, content: B) -> Result<Response<AnswerBody>, Problem>
+pub(crate) async fn call<B>(allowed: &Allowed<'_>, content: Content<B>) -> Result<Response<AnswerBody>, Problem>
 where
     B: Body<Data = Bytes> + Send + Unpin,
     B::Error: BodyError,
@@ -40,7 +41,9 @@ where
         let text = "JSON-RPC wants a body of application/json";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
     }
-    let bytes = body::read(allowed.head.headers(), content, &allowed.serving.config.limits).await?;
+    // Only forms are read before, and JSON is none.
+    let Content::Unread(body) = content else { return Err(Problem::missing()) };
+    let bytes = body::read(allowed.head.headers(), body, &allowed.serving.config.limits).await?;
     let replies = match serde_json::from_slice::<Value>(&bytes) {
         Err(error) => reply_error(Value::Null, PARSE_ERROR, &format!("the body is no JSON: {error}"), None),
         Ok(Value::Array(calls)) if calls.is_empty() => {
@@ -152,7 +155,7 @@ async fn run(allowed: &Allowed<'_>, method: &str, parameters: Value) -> Result<V
         Route::Broken(broken) => return Err(Problem::broken(broken).into()),
         _ => return Err(Refused::new(METHOD_NOT_FOUND, format!("there is no procedure {method}"))),
     };
-    allowed.serving.guard.check(&allowed.head, &route)?;
+    check(allowed, &route)?;
     let declaration = &entry.loaded.declaration;
     let arguments = match parameters {
         Value::Object(map) => map,
@@ -173,10 +176,27 @@ async fn run(allowed: &Allowed<'_>, method: &str, parameters: Value) -> Result<V
         return Err(Refused::new(INVALID_PARAMS, text));
     }
     let mut given = Given { arguments, uploads: Vec::new() };
-    let (mut values, _) = allowed.run(entry, &mut given).await?;
+    let is_changing = route.is_changing(&Method::POST);
+    let ran = allowed.run(entry, &mut given).await;
+    if is_changing {
+        let who = allowed.visitor.name().map_or("anybody", |name| name);
+        let end = if ran.is_ok() { "done" } else { "failed" };
+        log::info!(target: "audit", "{} by JSON-RPC: {}: {end}", who.escape_default(), entry.path().escape_default());
+    }
+    let (mut values, _) = ran?;
     // Status, headers and cookies are HTTP's, and here there is one answer for many calls.
     values.shift_remove("__response");
     Ok(Value::Object(values))
+}
+
+/// Whether the visitor may call this one. Who sent the request was looked at when it came.
+fn check(allowed: &Allowed<'_>, route: &Route) -> Result<(), Refused> {
+    let access = route.access(&Method::POST);
+    match allowed.serving.guard.check(&Asked { head: &allowed.head, access, is_changing: false }) {
+        Ok(Admission::Admitted(_)) => Ok(()),
+        Ok(Admission::WithForm(_)) => Err(Refused::new(NOT_ALLOWED, "this call wants a form")),
+        Err(refusal) => Err(Refused::new(NOT_ALLOWED, refusal.text)),
+    }
 }
 
 fn reply_error(id: Value, code: i32, text: &str, data: Option<Value>) -> Value {

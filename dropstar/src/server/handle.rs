@@ -1,27 +1,21 @@
 //! The way of a request: site and route, guard, arguments, program, answer.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Response, StatusCode, Version};
 use http_body::Body;
-use unidist::Stop;
 
-use crate::answer::{self, AnswerBody, Circumstances, Filling, Form, Problem, accepts_gzip, compress};
-use crate::guard::Visitor;
-use crate::request::{Ends, Given, Live, RequestHead, arguments, declared};
-use crate::server::own;
+use crate::answer::{self, AnswerBody, Form, Problem, accepts_gzip, compress};
+use crate::guard::headers::{self, Whose};
+use crate::guard::{Admission, Asked, CSRF_FIELD, Refusal, Visitor};
+use crate::request::{Ends, Given, RequestHead, arguments};
 use crate::server::serving::Serving;
-use crate::site::{Entry, Route};
-use crate::{Answer, BoxFuture, Failure, FailureKind, Map, Need, Purpose, Request, RequestState};
-
-/// How long a program has past its deadline to say itself where it was.
-const SLACK: Duration = Duration::from_millis(500);
+use crate::server::{own, run};
+use crate::site::Route;
 
 /// What a body's error has to be.
 pub(crate) trait BodyError: std::error::Error + Send + Sync + 'static {}
@@ -39,6 +33,14 @@ pub(crate) struct Allowed<'a> {
     pub(crate) wants_json: bool,
 }
 
+/// What a request brings behind its head.
+pub(crate) enum Content<B> {
+    /// A body of which nothing was read.
+    Unread(B),
+    /// The arguments of a form, which was read to see whether it is one of ours.
+    Read(Given),
+}
+
 /// Answers a request. Whatever happens, there is an answer.
 pub(crate) async fn handle<B>(serving: &Serving, request: http::Request<B>, ends: Ends) -> Response<AnswerBody>
 where
@@ -47,22 +49,23 @@ where
 {
     let (parts, body) = request.into_parts();
     let closes = closes_after(&parts);
-    let mut answer = match RequestHead::new(parts, ends, &serving.config.prefix) {
+    let (mut answer, whose) = match RequestHead::new(parts, ends, &serving.config.prefix) {
         Ok(head) => {
             let is_head = *head.method() == Method::HEAD;
             let is_gzip_accepted = accepts_gzip(head.headers());
-            let mut answer = answer_to(serving, Arc::new(head), body).await;
+            let (mut answer, whose) = answer_to(serving, Arc::new(head), body).await;
             compress(&mut answer, is_gzip_accepted).await;
             if is_head {
                 drop_body(&mut answer);
             }
-            answer
+            (answer, whose)
         }
         Err(bad) => {
             let form = Form { is_json: false, shows_detail: false };
-            Problem::new(StatusCode::BAD_REQUEST, bad.to_string()).closing().answer(form)
+            (Problem::new(StatusCode::BAD_REQUEST, bad.to_string()).closing().answer(form), Whose::Own)
         }
     };
+    headers::complete(whose, answer.headers_mut());
     if closes {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -85,7 +88,7 @@ fn drop_body(answer: &mut Response<AnswerBody>) {
     *answer.body_mut() = AnswerBody::empty();
 }
 
-async fn answer_to<B>(serving: &Serving, head: Arc<RequestHead>, body: B) -> Response<AnswerBody>
+async fn answer_to<B>(serving: &Serving, head: Arc<RequestHead>, body: B) -> (Response<AnswerBody>, Whose)
 where
     B: Body<Data = Bytes> + Send + Unpin,
     B::Error: BodyError,
@@ -93,18 +96,57 @@ where
     let wants_json = answer::wants_json(head.headers(), head.query());
     let route = match unwound(async { Ok(serving.sites.route(&head).await) }).await {
         Ok(route) => route,
-        Err(problem) => return problem.answer(Form { is_json: wants_json, shows_detail: false }),
+        Err(problem) => return (problem.answer(Form { is_json: wants_json, shows_detail: false }), Whose::Own),
     };
     let wants_json = wants_json || route.is_json();
-    let is_local = serving.config.dev && head.peer.ip().to_canonical().is_loopback();
-    let visitor = match serving.guard.check(&head, &route) {
-        Ok(visitor) => visitor,
-        Err(problem) => return problem.answer(Form { is_json: wants_json, shows_detail: false }),
+    let (visitor, content) = match admit(serving, &head, &route, body).await {
+        Ok(admitted) => admitted,
+        Err(NotAdmitted::Refused(refusal)) => {
+            return (refusal.response(&head, &serving.prefix, wants_json).map(AnswerBody::from), Whose::Own);
+        }
+        Err(NotAdmitted::Problem(problem)) => {
+            return (problem.answer(Form { is_json: wants_json, shows_detail: false }), Whose::Own);
+        }
     };
-    let shows_detail = is_local || (serving.config.dev && visitor.may >= Need::Admin);
-    let allowed = Allowed { serving, head, visitor, wants_json };
-    let answered = unwound(allowed.answer(route, body)).await;
-    answered.unwrap_or_else(|problem| problem.answer(Form { is_json: wants_json, shows_detail }))
+    let form = Form { is_json: wants_json, shows_detail: visitor.sees_errors() };
+    let whose = route.whose();
+    let mut allowed = Allowed { serving, head, visitor, wants_json };
+    let (answer, whose) = match unwound(allowed.answer(route, content)).await {
+        Ok(answer) => (answer, whose),
+        Err(problem) => (problem.answer(form), Whose::Own),
+    };
+    allowed.visitor.answered(answer.status());
+    (answer, whose)
+}
+
+/// Why a request does not come to its route.
+enum NotAdmitted {
+    Refused(Refusal),
+    Problem(Problem),
+}
+
+/// Asks the guard; nothing of a body is read before, and of a form that is to bring a token nothing else is done before
+/// it has.
+async fn admit<B>(
+    serving: &Serving,
+    head: &RequestHead,
+    route: &Route,
+    body: B,
+) -> Result<(Visitor, Content<B>), NotAdmitted>
+where
+    B: Body<Data = Bytes> + Send + Unpin,
+    B::Error: BodyError,
+{
+    let asked = Asked { head, access: route.access(head.method()), is_changing: route.is_changing(head.method()) };
+    match serving.guard.check(&asked).map_err(NotAdmitted::Refused)? {
+        Admission::Admitted(visitor) => Ok((visitor, Content::Unread(body))),
+        Admission::WithForm(pending) => {
+            let given = arguments::read(head, body, &serving.config.limits).await.map_err(NotAdmitted::Problem)?;
+            let token = given.arguments.get(CSRF_FIELD).and_then(crate::Value::as_str);
+            let visitor = pending.confirm(token).map_err(NotAdmitted::Refused)?;
+            Ok((visitor, Content::Read(given)))
+        }
+    }
 }
 
 /// A panic of a program or a loader is an answer, not a cut connection.
@@ -126,13 +168,13 @@ async fn unwound<T>(answering: impl Future<Output = Result<T, Problem>>) -> Resu
 }
 
 impl Allowed<'_> {
-    async fn answer<B>(&self, route: Route, body: B) -> Result<Response<AnswerBody>, Problem>
+    async fn answer<B>(&self, route: Route, content: Content<B>) -> Result<Response<AnswerBody>, Problem>
     where
         B: Body<Data = Bytes> + Send + Unpin,
         B::Error: BodyError,
     {
         match route {
-            Route::Page(entry) | Route::Procedure(entry) => self.entry(&entry, body).await,
+            Route::Page(entry) | Route::Procedure(entry) => run::answer(self, &entry, content).await,
             Route::Static(file) => {
                 self.reads("GET, HEAD, OPTIONS")?;
                 if *self.head.method() == Method::OPTIONS {
@@ -141,81 +183,18 @@ impl Allowed<'_> {
                 Ok(answer::static_answer(&file, self.head.headers()).await)
             }
             Route::Folder(path) => Ok(self.moved(&path)),
-            Route::Own(own) => own::answer(self, own, body).await,
+            Route::Own(own) => own::answer(self, own, content).await,
             Route::Broken(broken) => Err(Problem::broken(&broken)),
-            Route::Missing | Route::UnknownHost => Err(Problem::missing()),
+            Route::Missing => Err(Problem::missing()),
         }
     }
 
     /// Refuses methods that change something.
-    pub(crate) fn reads(&self, allow: &'static str) -> Result<(), Problem> {
-        if self.head.is_reading() { Ok(()) } else { Err(Problem::method(allow)) }
-    }
-
-    async fn entry<B>(&self, entry: &Arc<Entry>, body: B) -> Result<Response<AnswerBody>, Problem>
-    where
-        B: Body<Data = Bytes> + Send + Unpin,
-        B::Error: BodyError,
-    {
-        let allow = entry.methods();
-        match *self.head.method() {
-            Method::OPTIONS => return Ok(options(allow)),
-            Method::POST if allow.contains("POST") => {}
-            Method::GET | Method::HEAD if allow.contains("GET") => {}
-            _ => return Err(Problem::method(allow)),
-        }
-        let mut given = arguments::read(&self.head, body, &self.serving.config.limits).await?;
-        let (values, live) = self.run(entry, &mut given).await?;
-        let circumstances =
-            Circumstances { prefix: &self.serving.prefix, is_tls: self.head.is_tls, method: self.head.method() };
-        let answered = match entry.origin.purpose {
-            Purpose::Rpc => answer::flat(values, circumstances),
-            Purpose::Page => {
-                let filling = Filling {
-                    arguments: Arc::clone(&live.arguments),
-                    state: RequestState::from(live),
-                    prefix: Arc::clone(&self.serving.prefix),
-                    title: entry.loaded.declaration.title.clone(),
-                    form_token: self.visitor.form_token.clone(),
-                    wants_json: self.wants_json,
-                };
-                answer::page(entry, values, filling, circumstances).await
-            }
-        };
-        answered.map_err(|detail| Problem::internal(&entry.path(), detail))
-    }
-
-    /// Runs the program of a page or procedure with what was given, in its turn and within its time.
     ///
     /// # Errors
-    /// An argument is wrong, too many programs run, or it failed.
-    pub(crate) async fn run(&self, entry: &Arc<Entry>, given: &mut Given) -> Result<(Map, Live), Problem> {
-        let declaration = &entry.loaded.declaration;
-        declared::convert(declaration, &mut given.arguments)?;
-        let live = Live {
-            head: Arc::clone(&self.head),
-            arguments: given.shared(),
-            origin: Arc::clone(&entry.origin),
-            user: self.visitor.user.clone(),
-        };
-        let Some(program) = &entry.loaded.program else { return Ok((Map::new(), live)) };
-        let deadline = Instant::now() + declaration.timeout;
-        let _turn = self.serving.turns.take(deadline).await.map_err(|_| Problem::busy())?;
-        let request = Request {
-            arguments: Arc::clone(&live.arguments),
-            state: RequestState::from(live.clone()),
-            deadline,
-            stop: Stop::new(),
-        };
-        let running = Running { program: program.run(&request), stop: &request.stop };
-        let ran = tokio::time::timeout_at((deadline + SLACK).into(), running).await;
-        let timed_out = || {
-            let text = format!("it did not end within {} s", declaration.timeout.as_secs_f64());
-            Err(Failure { kind: FailureKind::TimedOut, text, place: None })
-        };
-        let Answer { values } =
-            ran.unwrap_or_else(|_| timed_out()).map_err(|failure| Problem::failure(&entry.path(), &failure))?;
-        Ok((values, live))
+    /// The request's is one.
+    pub(crate) fn reads(&self, allow: &'static str) -> Result<(), Problem> {
+        if self.head.is_reading() { Ok(()) } else { Err(Problem::method(allow)) }
     }
 
     fn moved(&self, path: &str) -> Response<AnswerBody> {
@@ -249,25 +228,4 @@ pub(crate) fn options(allow: &'static str) -> Response<AnswerBody> {
     *answer.status_mut() = StatusCode::NO_CONTENT;
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     answer
-}
-
-/// A program that runs. Dropped before it ended, because its client went away or its time is over, it is asked to stop
-/// first: what it began elsewhere must not go on.
-struct Running<'a> {
-    program: BoxFuture<'a, Result<Answer, Failure>>,
-    stop: &'a Stop,
-}
-
-impl Future for Running<'_> {
-    type Output = Result<Answer, Failure>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.program.as_mut().poll(context)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.stop.request();
-    }
 }

@@ -15,7 +15,8 @@ use tokio::task::{AbortHandle, JoinHandle};
 use crate::request::Ends;
 use crate::server::StartError;
 use crate::server::connection::{self, Protocol};
-use crate::server::serving::Serving;
+use crate::server::serving::{HTTP_2, Serving};
+use crate::server::tls::has_chosen;
 
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: u32 = 4096;
@@ -170,6 +171,17 @@ async fn serve_stream(stream: TcpStream, peer: SocketAddr, listening: Arc<Listen
     // An answer is written in one piece; waiting for more would only delay it. A closed stream may refuse.
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };
-    let ends = Ends { peer, local, is_tls: false };
-    connection::serve(stream, Protocol::One, ends, listening, end).await;
+    let serving = listening.serving.load_full();
+    let Some(tls) = &serving.tls else {
+        let ends = Ends { peer, local, is_tls: false };
+        return connection::serve(stream, Protocol::One, ends, listening, end).await;
+    };
+    let shaken = tokio::time::timeout(serving.config.limits.header_timeout, tls.accept(stream)).await;
+    let stream = match shaken {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return log::debug!(target: "serve", "{peer} speaks no TLS: {error}"),
+        Err(_) => return,
+    };
+    let protocol = if has_chosen(&stream, HTTP_2) { Protocol::Two } else { Protocol::One };
+    connection::serve(stream, protocol, Ends { peer, local, is_tls: true }, listening, end).await;
 }

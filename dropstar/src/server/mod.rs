@@ -5,7 +5,9 @@ pub(crate) mod handle;
 mod listener;
 mod own;
 mod pace;
+mod run;
 pub(crate) mod serving;
+mod tls;
 mod turns;
 
 use std::io;
@@ -14,11 +16,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+use unidist::SystemClock;
 
 use crate::answer::StaticFiles;
-use crate::{Instance, Loader, ServeConfig};
+use crate::{GuardError, Instance, Loader, ServeConfig};
 use listener::{Listening, bind};
 use serving::{Serving, Surroundings};
+
+pub use tls::TlsError;
 
 /// Why a server does not listen.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +54,22 @@ pub enum StartError {
         address: SocketAddr,
         /// The reason.
         source: io::Error,
+    },
+    /// The address is public and not protected, or who may use it can't be told.
+    #[error("{address}: {source}")]
+    Unguarded {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: GuardError,
+    },
+    /// There is no TLS with this certificate and key.
+    #[error("{address}: {source}")]
+    Tls {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: TlsError,
     },
     /// The configuration can't be served.
     #[error("{0}")]
@@ -89,6 +110,7 @@ impl Server {
             loader,
             instance,
             static_files: Arc::new(StaticFiles::new()),
+            clock: Arc::new(SystemClock::new()),
             is_ending: Arc::new(AtomicBool::new(false)),
         };
         let server = Server { surroundings, listeners: Mutex::default() };
@@ -113,11 +135,17 @@ impl Server {
         let mut chosen = Vec::with_capacity(configs.len());
         for config in configs {
             let kept = before.iter().position(|listening| listening.wanted == config.listen);
-            let place = match kept {
-                Some(index) => Place::Kept(before.swap_remove(index)),
-                None => Place::Bound(bind(config.listen)?),
-            };
-            chosen.push((place, Serving::new(config, &self.surroundings)));
+            chosen.push(match kept {
+                Some(index) => {
+                    let listening = before.swap_remove(index);
+                    let serving = listening.serving.load().renewed(config)?;
+                    (Place::Kept(listening), serving)
+                }
+                None => {
+                    let serving = Serving::new(config, &self.surroundings)?;
+                    (Place::Bound(bind(serving.config.listen)?), serving)
+                }
+            });
         }
         let mut after = Vec::with_capacity(chosen.len());
         for (place, serving) in chosen {
@@ -176,9 +204,6 @@ fn check(configs: &[ServeConfig]) -> Result<(), StartError> {
             return Err(StartError::Wrong(format!(
                 "the prefix {prefix:?} is wrong: it begins with a slash and ends without"
             )));
-        }
-        if config.tls.is_some() {
-            return Err(StartError::Wrong(format!("{address} can't be served with TLS by this build")));
         }
     }
     Ok(())

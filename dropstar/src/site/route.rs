@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use http::Method;
+
 use crate::answer::{PageTemplate, StaticFile};
+use crate::guard::Access;
+use crate::guard::headers::Whose;
 use crate::request::Origin;
-use crate::{Declaration, Loaded, Need, Purpose};
+use crate::{Loaded, Need, Purpose};
 
 /// What a request is for. Every one is decided about by the guard before it is answered.
 #[derive(Clone)]
@@ -23,8 +27,6 @@ pub(crate) enum Route {
     Own(Own),
     /// There is no such thing.
     Missing,
-    /// The request's Host is none of the sites.
-    UnknownHost,
 }
 
 /// The server's own routes, the same on every site.
@@ -40,6 +42,10 @@ pub(crate) enum Own {
     Ready,
     /// `/version`.
     Version,
+    /// `/login`.
+    LogIn,
+    /// `/logout`.
+    LogOut,
 }
 
 impl Own {
@@ -50,6 +56,8 @@ impl Own {
         ("/healthz", Own::Health),
         ("/readyz", Own::Ready),
         ("/version", Own::Version),
+        ("/login", Own::LogIn),
+        ("/logout", Own::LogOut),
     ];
 
     /// The one at this path.
@@ -59,26 +67,41 @@ impl Own {
 }
 
 impl Route {
-    /// What it says about itself.
-    pub(crate) fn declaration(&self) -> Option<&Declaration> {
+    /// What it wants of who uses it, with this method.
+    pub(crate) fn access(&self, method: &Method) -> Access {
         match self {
-            Route::Page(entry) | Route::Procedure(entry) => Some(&entry.loaded.declaration),
-            _ => None,
+            Route::Page(entry) | Route::Procedure(entry) => match entry.loaded.declaration.need {
+                Some(need) => Access::Declared(need),
+                None if self.is_changing(method) => Access::Changing,
+                None => Access::Reading,
+            },
+            Route::Own(Own::Health | Own::LogIn) => Access::Open,
+            Route::Own(Own::LogOut) => Access::Declared(Need::Login),
+            _ => Access::Reading,
         }
     }
 
-    /// Who may use it, where it says so.
-    pub(crate) fn need(&self) -> Option<Need> {
+    /// Whether answering it with this method may change something.
+    pub(crate) fn is_changing(&self, method: &Method) -> bool {
+        let is_reading = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
         match self {
-            Route::Page(_) | Route::Procedure(_) => self.declaration().and_then(|declaration| declaration.need),
-            Route::Own(Own::Health) => Some(Need::Nobody),
-            _ => None,
+            Route::Procedure(entry) => !entry.loaded.declaration.is_read_only && *method != Method::OPTIONS,
+            _ => !is_reading,
+        }
+    }
+
+    /// Whose page the answer is, if it is one.
+    pub(crate) fn whose(&self) -> Whose {
+        match self {
+            Route::Page(_) | Route::Procedure(_) | Route::Static(_) => Whose::Users,
+            _ => Whose::Own,
         }
     }
 
     /// Whether it is answered as JSON whatever the request accepts.
     pub(crate) fn is_json(&self) -> bool {
         match self {
+            Route::Own(Own::LogIn | Own::LogOut) => false,
             Route::Procedure(_) | Route::Own(_) => true,
             Route::Broken(broken) => broken.purpose == Purpose::Rpc,
             _ => false,

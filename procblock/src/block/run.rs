@@ -63,6 +63,8 @@ pub struct Run {
     pub block: Arc<Value>,
     /// Locks held for the rest of the block, by name.
     pub guards: Vec<(String, unidist::LockGuard)>,
+    /// Whether a failure would be one of many alike, told already: then single attempts are no warning.
+    pub is_failure_known: bool,
     /// Keys of pipe data that run-threads gave.
     fetched: HashSet<String>,
     depth: u32,
@@ -87,6 +89,7 @@ impl Run {
             stop,
             block: Arc::default(),
             guards: Vec::new(),
+            is_failure_known: false,
             fetched: HashSet::new(),
             depth: 0,
         }
@@ -149,6 +152,7 @@ impl Run {
             stop: self.stop.clone(),
             block: Arc::clone(&self.block),
             guards: Vec::new(),
+            is_failure_known: false,
             fetched: HashSet::new(),
             depth: self.depth + 1,
         })

@@ -122,7 +122,8 @@ impl Loaded {
         let content = body(text, first_line);
         let function = compile(lua, &environment, &sources, (name, content.as_bytes()))
             .map_err(|error| failure::from_lua(&error, &sources.lock().chunks))?;
-        let wanted = ARGUMENTS.map(|argument| text.contains(argument));
+        let takes_any = text.contains("...");
+        let wanted = ARGUMENTS.map(|argument| takes_any || text.contains(argument));
         Ok(Loaded { text: Some(Arc::clone(text)), sources, environment, entry: Entry::Body(function), wanted })
     }
 
