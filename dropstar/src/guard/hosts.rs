@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use crate::request::head::RequestHead;
+use crate::request::RequestHead;
 use crate::{ServeConfig, SiteContent};
 
 /// The hosts of a listener.
