@@ -34,7 +34,8 @@ impl Hosts {
         if self.is_any || head.host.is_empty() && head.parts.version < http::Version::HTTP_11 {
             return true;
         }
-        self.names.contains(head.host.as_str()) || self.is_address(head)
+        // Nobody else can have a name under localhost (RFC 6761 6.3).
+        self.names.contains(head.host.as_str()) || head.host.ends_with(".localhost") || self.is_address(head)
     }
 
     fn is_address(&self, head: &RequestHead) -> bool {
