@@ -82,7 +82,8 @@ impl Guard {
     /// Who asks: a token before a proxy's word before a cookie.
     pub(super) fn identify(&self, head: &RequestHead, now: Duration) -> Result<Who, Refusal> {
         let names = self.roll.names(now).map_err(|_| Refusal::unusable())?;
-        if let Some(token) = bearer(head)? {
+        // Where there are no users, a token is for somebody else.
+        if let Some(token) = bearer(head)?.filter(|_| !self.roll.is_open()) {
             return self.identify_bearer(token, &names);
         }
         if let Some(name) = self.proxies.user(head) {

@@ -41,7 +41,7 @@ impl Hosts {
     fn is_address(&self, head: &RequestHead) -> bool {
         let Ok(host) = head.host.parse::<IpAddr>() else { return false };
         let (host, local) = (host.to_canonical(), head.local.ip().to_canonical());
-        host == local || host == self.listen && !host.is_unspecified() || host.is_loopback() && local.is_loopback()
+        host == local || host == self.listen && !host.is_unspecified()
     }
 }
 

@@ -331,10 +331,28 @@ fn who_is_no_browser_passes_and_who_hides_where_from_does_not() {
 fn only_hosts_of_the_server_are_answered() {
     let setup = without_users();
     let with = |host: &str| status(&setup.guard, get("/").header(HOST, host), Access::Open);
-    for host in ["localhost", "LOCALHOST:1", "site.example", "alias.example.", "127.0.0.1:8686", "[::1]", "127.0.0.2"] {
+    for host in [
+        "localhost",
+        "LOCALHOST:1",
+        "site.example",
+        "alias.example.",
+        "127.0.0.1:8686",
+        "[::ffff:127.0.0.1]",
+        "a.localhost",
+    ] {
         assert_eq!(with(host), 200, "{host}");
     }
-    for host in ["evil.example", "localhost.evil.example", "10.0.0.1", "0.0.0.0", "0x7f.1", "2130706433", ""] {
+    for host in [
+        "[::1]",
+        "127.0.0.2",
+        "evil.example",
+        "localhost.evil.example",
+        "10.0.0.1",
+        "0.0.0.0",
+        "0x7f.1",
+        "2130706433",
+        "",
+    ] {
         assert_eq!(with(host), 421, "{host}");
     }
     let any = Guard::new(&ServeConfig { any_host: true, ..setup.config.clone() }, setup.guard.memory.clone()).unwrap();

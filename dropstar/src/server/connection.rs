@@ -60,7 +60,6 @@ pub(crate) async fn serve<S>(
             let connection = http1::Builder::new()
                 .header_read_timeout(None)
                 .half_close(false)
-                .pipeline_flush(true)
                 .max_buf_size(limits.header_bytes.max(BUFFER_MIN))
                 .max_header_size(limits.header_bytes)
                 .serve_connection(stream, requests);

@@ -1,8 +1,9 @@
 //! The way of a request: site and route, guard, arguments, program, answer.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use crate::request::{Ends, Given, Live, RequestHead, arguments, declared};
 use crate::server::own;
 use crate::server::serving::Serving;
 use crate::site::{Entry, Route};
-use crate::{Answer, Failure, FailureKind, Map, Purpose, Request, RequestState};
+use crate::{Answer, BoxFuture, Failure, FailureKind, Map, Purpose, Request, RequestState};
 
 /// How long a program has past its deadline to say itself where it was.
 const SLACK: Duration = Duration::from_millis(500);
@@ -270,9 +271,8 @@ impl Allowed<'_> {
             deadline,
             stop: Stop::new(),
         };
-        let gone = StopWhenGone(&request.stop);
-        let ran = tokio::time::timeout_at((deadline + SLACK).into(), program.run(&request)).await;
-        std::mem::forget(gone);
+        let running = Running { program: program.run(&request), stop: &request.stop };
+        let ran = tokio::time::timeout_at((deadline + SLACK).into(), running).await;
         let timed_out = || {
             let text = format!("it did not end within {} s", declaration.timeout.as_secs_f64());
             Err(Failure { kind: FailureKind::TimedOut, text, place: None })
@@ -324,11 +324,23 @@ pub(crate) fn options(allow: &'static str) -> Response<AnswerBody> {
     answer
 }
 
-/// Requests a program's stop when its request is dropped before it ended: the client went away.
-struct StopWhenGone<'a>(&'a Stop);
+/// A program that runs. Dropped before it ended, because its client went away or its time is over, it is asked to stop
+/// first: what it began elsewhere must not go on.
+struct Running<'a> {
+    program: BoxFuture<'a, Result<Answer, Failure>>,
+    stop: &'a Stop,
+}
 
-impl Drop for StopWhenGone<'_> {
+impl Future for Running<'_> {
+    type Output = Result<Answer, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.program.as_mut().poll(context)
+    }
+}
+
+impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.request();
+        self.stop.request();
     }
 }

@@ -251,8 +251,8 @@ fn a_site_works_under_a_prefix() {
         ],
         |config, _| config.prefix = "/tools".into(),
     );
-    assert_eq!(site.get("/tools/p").text(), "/tools/p");
-    assert_eq!(site.get("/p").text(), "/tools/p");
+    assert_eq!(site.get("/tools/p").text(), "&#x2f;tools/p");
+    assert_eq!(site.get("/p").text(), "&#x2f;tools/p");
     let reply = site.get("/tools/go");
     assert_eq!(reply.header("location"), Some("/tools/p"));
     assert!(reply.header("set-cookie").unwrap().contains("Path=/tools/;"));

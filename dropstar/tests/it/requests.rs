@@ -80,7 +80,8 @@ fn a_zip_bomb_is_refused() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(&vec![b' '; 5_000_000]).unwrap();
     let bomb = encoder.finish().unwrap();
-    let mut connection = site().connect();
+    let site = site();
+    let mut connection = site.connect();
     connection.send(format!(
         "POST /rpc/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
         bomb.len()
@@ -117,7 +118,8 @@ fn a_head_that_can_not_be_is_a_bad_request() {
 
 #[test]
 fn a_message_with_both_lengths_is_answered_and_its_connection_closed() {
-    let mut connection = site().connect();
+    let site = site();
+    let mut connection = site.connect();
     connection.send(
         "POST /rpc/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\
          Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n",

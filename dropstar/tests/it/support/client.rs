@@ -9,36 +9,36 @@ use dropstar::Value;
 use super::DEADLINE;
 
 /// An open connection.
-pub struct Connection {
+pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
 }
 
 /// An answer.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Connection {
-    pub fn open(address: SocketAddr) -> Connection {
+    pub(crate) fn open(address: SocketAddr) -> Connection {
         let stream = TcpStream::connect_timeout(&address, DEADLINE).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
         Connection { stream: BufReader::new(stream) }
     }
 
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.get_mut().write_all(bytes.as_ref()).unwrap();
     }
 
     /// Sends as much as the server takes; it may close while it is told more than it wants to know.
-    pub fn offer(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn offer(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.get_mut().write_all(bytes.as_ref());
     }
 
-    pub fn request(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) {
+    pub(crate) fn request(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) {
         let mut text = format!("{method} {path} HTTP/1.1\r\n");
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             text.push_str("Host: localhost\r\n");
@@ -54,12 +54,12 @@ impl Connection {
         self.send(text);
     }
 
-    pub fn reply(&mut self) -> Reply {
+    pub(crate) fn reply(&mut self) -> Reply {
         self.reply_to("GET")
     }
 
     /// Reads the answer to a request of this method.
-    pub fn reply_to(&mut self, method: &str) -> Reply {
+    pub(crate) fn reply_to(&mut self, method: &str) -> Reply {
         let status = self.line();
         let status = status.split(' ').nth(1).expect("a status line").parse().unwrap();
         let mut headers = Vec::new();
@@ -95,7 +95,7 @@ impl Connection {
     }
 
     /// The answer, if it begins within this time.
-    pub fn reply_within(&mut self, limit: Duration) -> Option<Reply> {
+    pub(crate) fn reply_within(&mut self, limit: Duration) -> Option<Reply> {
         self.stream.get_ref().set_read_timeout(Some(limit)).unwrap();
         let begun = self.stream.fill_buf().is_ok_and(|bytes| !bytes.is_empty());
         self.stream.get_ref().set_read_timeout(Some(DEADLINE)).unwrap();
@@ -109,7 +109,7 @@ impl Connection {
     }
 
     /// Waits until the server closes; false if bytes come instead.
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         let mut byte = [0];
         matches!(self.stream.read(&mut byte), Ok(0)) || {
             // A reset closes too.
@@ -117,21 +117,21 @@ impl Connection {
         }
     }
 
-    pub fn close_sending(&mut self) {
+    pub(crate) fn close_sending(&mut self) {
         self.stream.get_ref().shutdown(std::net::Shutdown::Both).unwrap();
     }
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 }

@@ -16,17 +16,17 @@ use unidist::Stop;
 
 /// What scripts did, for the tests to wait for.
 #[derive(Default)]
-pub struct Seen {
-    pub loads: AtomicUsize,
-    pub waiting: AtomicUsize,
-    pub stopped: AtomicUsize,
+pub(crate) struct Seen {
+    pub(crate) loads: AtomicUsize,
+    pub(crate) waiting: AtomicUsize,
+    pub(crate) stopped: AtomicUsize,
     /// Lets the scripts that wait go on.
-    pub go_on: Stop,
+    pub(crate) go_on: Stop,
 }
 
 impl Seen {
     /// Waits until a count has come to a number.
-    pub fn until(&self, count: impl Fn(&Seen) -> &AtomicUsize, number: usize) {
+    pub(crate) fn until(&self, count: impl Fn(&Seen) -> &AtomicUsize, number: usize) {
         let deadline = std::time::Instant::now() + super::DEADLINE;
         while count(self).load(Ordering::SeqCst) < number {
             assert!(std::time::Instant::now() < deadline, "it did not come to {number}");
@@ -35,12 +35,12 @@ impl Seen {
     }
 }
 
-pub struct Json {
+pub(crate) struct Json {
     seen: Arc<Seen>,
 }
 
 impl Json {
-    pub fn new(seen: Arc<Seen>) -> Json {
+    pub(crate) fn new(seen: Arc<Seen>) -> Json {
         Json { seen }
     }
 

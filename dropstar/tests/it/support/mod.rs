@@ -13,18 +13,18 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use unidist::Unidist;
 
-pub use client::{Connection, Reply};
-pub use language::{Json, Seen};
+pub(crate) use client::{Connection, Reply};
+pub(crate) use language::{Json, Seen};
 
 /// The longest that anything in a test may take.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A server on a site in a folder. Ends with the test.
-pub struct Fixture {
-    pub folder: TempDir,
-    pub server: Server,
-    pub runtime: Runtime,
-    pub seen: Arc<Seen>,
+pub(crate) struct Fixture {
+    pub(crate) folder: TempDir,
+    pub(crate) server: Server,
+    pub(crate) runtime: Runtime,
+    pub(crate) seen: Arc<Seen>,
 }
 
 /// An instance with nothing to show.
@@ -50,12 +50,12 @@ impl Instance for Nothing {
 
 impl Fixture {
     /// A folder site with these files.
-    pub fn new(files: &[(&str, &str)]) -> Fixture {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Fixture {
         Fixture::with(files, |_, _| {})
     }
 
     /// A folder site with these files, whose configuration is changed; the folder is given too.
-    pub fn with(files: &[(&str, &str)], change: impl FnOnce(&mut ServeConfig, &Path)) -> Fixture {
+    pub(crate) fn with(files: &[(&str, &str)], change: impl FnOnce(&mut ServeConfig, &Path)) -> Fixture {
         let folder = tempfile::tempdir().unwrap();
         for (path, content) in files {
             write(&folder.path().join(path), content);
@@ -69,56 +69,56 @@ impl Fixture {
         Fixture { folder, server, runtime, seen }
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.server.addresses()[0]
     }
 
-    pub fn connect(&self) -> Connection {
+    pub(crate) fn connect(&self) -> Connection {
         Connection::open(self.address())
     }
 
-    pub fn get(&self, path: &str) -> Reply {
+    pub(crate) fn get(&self, path: &str) -> Reply {
         self.request("GET", path, &[], "")
     }
 
-    pub fn post(&self, path: &str, kind: &str, body: &str) -> Reply {
+    pub(crate) fn post(&self, path: &str, kind: &str, body: &str) -> Reply {
         self.request("POST", path, &[("content-type", kind)], body)
     }
 
-    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let mut connection = self.connect();
         connection.request(method, path, headers, body);
         connection.reply_to(method)
     }
 
-    pub fn write(&self, path: &str, content: &str) {
+    pub(crate) fn write(&self, path: &str, content: &str) {
         write(&self.folder.path().join(path), content);
     }
 
-    pub fn remove(&self, path: &str) {
+    pub(crate) fn remove(&self, path: &str) {
         std::fs::remove_file(self.path(path)).unwrap();
     }
 
-    pub fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
     }
 
-    pub fn replace(&self, configs: Vec<ServeConfig>) {
+    pub(crate) fn replace(&self, configs: Vec<ServeConfig>) {
         self.runtime.block_on(self.server.replace(configs)).unwrap();
     }
 
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.runtime.block_on(self.server.end());
     }
 }
 
 /// An instance with nothing to show.
-pub fn nothing() -> Arc<dyn Instance> {
+pub(crate) fn nothing() -> Arc<dyn Instance> {
     Arc::new(Nothing { unidist: Unidist::open("memory:").unwrap() })
 }
 
 /// A site of a folder on a free port.
-pub fn folder_config(folder: &Path) -> ServeConfig {
+pub(crate) fn folder_config(folder: &Path) -> ServeConfig {
     let content = SiteContent::Folder(folder.to_path_buf());
     let mut config = ServeConfig::new(vec![Site { name: "example.test".into(), aliases: Vec::new(), content }]);
     config.listen.set_port(0);
