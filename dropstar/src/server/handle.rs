@@ -10,8 +10,7 @@ use http::{HeaderValue, Method, Response, StatusCode, Version};
 use http_body::Body;
 
 use crate::answer::{self, AnswerBody, Form, Problem, accepts_gzip, compress};
-use crate::guard::headers::{self, Whose};
-use crate::guard::{Admission, Asked, CSRF_FIELD, Refusal, Visitor};
+use crate::guard::{self, Admission, Asked, CSRF_FIELD, Visitor, Whose};
 use crate::request::{Ends, Given, RequestHead, arguments};
 use crate::server::serving::Serving;
 use crate::server::{own, run};
@@ -33,12 +32,22 @@ pub(crate) struct Allowed<'a> {
     pub(crate) wants_json: bool,
 }
 
-/// What a request brings behind its head.
+/// The body of a request.
 pub(crate) enum Content<B> {
-    /// A body of which nothing was read.
-    Unread(B),
-    /// The arguments of a form, which was read to see whether it is one of ours.
-    Read(Given),
+    /// As it comes.
+    Body(B),
+    /// Read already, because the guard wanted to see the form.
+    Given(Given),
+}
+
+impl<B> Content<B> {
+    /// The body, unless it was read as a form.
+    pub(crate) fn body(self) -> Option<B> {
+        match self {
+            Content::Body(body) => Some(body),
+            Content::Given(_) => None,
+        }
+    }
 }
 
 /// Answers a request. Whatever happens, there is an answer.
@@ -47,8 +56,9 @@ where
     B: Body<Data = Bytes> + Send + Unpin,
     B::Error: BodyError,
 {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let closes = closes_after(&parts);
+    serving.guard.clean(&mut parts.headers, ends.peer);
     let (mut answer, whose) = match RequestHead::new(parts, ends, &serving.config.prefix) {
         Ok(head) => {
             let is_head = *head.method() == Method::HEAD;
@@ -65,7 +75,7 @@ where
             (Problem::new(StatusCode::BAD_REQUEST, bad.to_string()).closing().answer(form), Whose::Own)
         }
     };
-    headers::complete(whose, answer.headers_mut());
+    guard::complete(whose, answer.headers_mut());
     if closes {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -94,23 +104,23 @@ where
     B::Error: BodyError,
 {
     let wants_json = answer::wants_json(head.headers(), head.query());
+    let form = Form { is_json: wants_json, shows_detail: false };
     let route = match unwound(async { Ok(serving.sites.route(&head).await) }).await {
         Ok(route) => route,
-        Err(problem) => return (problem.answer(Form { is_json: wants_json, shows_detail: false }), Whose::Own),
+        Err(problem) => return (problem.answer(form), Whose::Own),
     };
-    let wants_json = wants_json || route.is_json();
+    let form = Form { is_json: wants_json || route.is_json(), ..form };
     let (visitor, content) = match admit(serving, &head, &route, body).await {
         Ok(admitted) => admitted,
-        Err(NotAdmitted::Refused(refusal)) => {
-            return (refusal.response(&head, &serving.prefix, wants_json).map(AnswerBody::from), Whose::Own);
+        Err(Turned::Refused(refusal)) => {
+            let answer = refusal.response(&head, &serving.prefix, form.is_json);
+            return (answer.map(AnswerBody::from), Whose::Own);
         }
-        Err(NotAdmitted::Problem(problem)) => {
-            return (problem.answer(Form { is_json: wants_json, shows_detail: false }), Whose::Own);
-        }
+        Err(Turned::Wrong(problem)) => return (problem.answer(form), Whose::Own),
     };
-    let form = Form { is_json: wants_json, shows_detail: visitor.sees_errors() };
-    let whose = route.whose();
-    let mut allowed = Allowed { serving, head, visitor, wants_json };
+    let form = Form { shows_detail: visitor.sees_errors(), ..form };
+    let whose = if matches!(route, Route::Page(_) | Route::Static(_)) { Whose::Users } else { Whose::Own };
+    let mut allowed = Allowed { serving, head, visitor, wants_json: form.is_json };
     let (answer, whose) = match unwound(allowed.answer(route, content)).await {
         Ok(answer) => (answer, whose),
         Err(problem) => (problem.answer(form), Whose::Own),
@@ -119,32 +129,31 @@ where
     (answer, whose)
 }
 
-/// Why a request does not come to its route.
-enum NotAdmitted {
-    Refused(Refusal),
-    Problem(Problem),
+/// Why a request got no further than the guard.
+enum Turned {
+    Refused(guard::Refusal),
+    Wrong(Problem),
 }
 
-/// Asks the guard; nothing of a body is read before, and of a form that is to bring a token nothing else is done before
-/// it has.
+/// Asks the guard. A form that is to bring its token is read for that; nothing has run by then.
 async fn admit<B>(
     serving: &Serving,
     head: &RequestHead,
     route: &Route,
     body: B,
-) -> Result<(Visitor, Content<B>), NotAdmitted>
+) -> Result<(Visitor, Content<B>), Turned>
 where
     B: Body<Data = Bytes> + Send + Unpin,
     B::Error: BodyError,
 {
-    let asked = Asked { head, access: route.access(head.method()), is_changing: route.is_changing(head.method()) };
-    match serving.guard.check(&asked).map_err(NotAdmitted::Refused)? {
-        Admission::Admitted(visitor) => Ok((visitor, Content::Unread(body))),
+    match serving.guard.check(&Asked::about(head, route)).map_err(Turned::Refused)? {
+        Admission::Admitted(visitor) => Ok((visitor, Content::Body(body))),
         Admission::WithForm(pending) => {
-            let given = arguments::read(head, body, &serving.config.limits).await.map_err(NotAdmitted::Problem)?;
-            let token = given.arguments.get(CSRF_FIELD).and_then(crate::Value::as_str);
-            let visitor = pending.confirm(token).map_err(NotAdmitted::Refused)?;
-            Ok((visitor, Content::Read(given)))
+            let read = arguments::read(head, body, &serving.config.limits).await;
+            let mut given = read.map_err(Turned::Wrong)?;
+            let token = given.take(CSRF_FIELD);
+            let token = token.as_ref().and_then(serde_json::Value::as_str);
+            Ok((pending.confirm(token).map_err(Turned::Refused)?, Content::Given(given)))
         }
     }
 }

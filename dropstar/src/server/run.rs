@@ -42,11 +42,11 @@ where
         _ => return Err(Problem::method(allow)),
     }
     let mut given = match content {
-        Content::Unread(body) => arguments::read(&allowed.head, body, &allowed.serving.config.limits).await?,
-        Content::Read(given) => given,
+        Content::Body(body) => arguments::read(&allowed.head, body, &allowed.serving.config.limits).await?,
+        Content::Given(given) => given,
     };
-    // The server's own, and a secret of the visitor's.
-    given.arguments.shift_remove(CSRF_FIELD);
+    // A page that brings its token where none is wanted gives it to no program either.
+    given.take(CSRF_FIELD);
     let (values, live) = allowed.run(entry, &mut given).await?;
     finished(allowed, entry, values, live).await.map_err(|detail| Problem::internal(&entry.path(), detail))
 }
@@ -79,7 +79,7 @@ async fn finished(
     if let Some(policy) = &declaration.content_security_policy {
         let value = HeaderValue::from_str(policy);
         let value = value.map_err(|_| "the page's content security policy can't be a header".to_string())?;
-        answer.headers_mut().insert(CONTENT_SECURITY_POLICY, value);
+        answer.headers_mut().entry(CONTENT_SECURITY_POLICY).or_insert(value);
     }
     Ok(answer)
 }
