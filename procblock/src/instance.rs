@@ -18,6 +18,7 @@ use crate::script::{ScriptConfig, Scripts};
 use crate::series::SeriesClient;
 use crate::state_files::StateFiles;
 use crate::thread::RunThreads;
+use crate::workers::Workers;
 
 /// How long an ending instance waits for runs under way: the children's grace and a little.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
@@ -83,6 +84,8 @@ pub struct Instance {
     lock_owners: Arc<LockOwners>,
     /// Lists and workers that go on beside the blocks.
     pub background: Background,
+    /// What is known of the workers.
+    pub workers: Workers,
     seen: Mutex<HashSet<String>>,
 }
 
@@ -129,6 +132,7 @@ impl Instance {
             owners: AtomicU64::new(1),
             lock_owners,
             background: Background::default(),
+            workers: Workers::default(),
             seen: Mutex::default(),
         }))
     }
@@ -172,6 +176,7 @@ impl Instance {
         let seen = std::mem::take(&mut *self.seen.lock());
         self.threads.retain(&seen);
         self.background.retain(&seen);
+        self.workers.retain(&seen);
     }
 
     /// Ends everything: run-threads, background lists, scripts, children; stores what was measured.

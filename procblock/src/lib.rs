@@ -30,6 +30,7 @@ pub mod thread;
 pub mod units;
 pub mod usage;
 pub mod value;
+pub mod workers;
 pub mod yaml;
 
 pub use error::RunError;

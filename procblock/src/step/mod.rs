@@ -10,6 +10,7 @@ mod compiled;
 mod counter;
 mod exec;
 mod http;
+pub(crate) mod limits;
 mod list;
 mod log;
 mod lua;
