@@ -41,7 +41,7 @@ use sessions::Sessions;
 pub(crate) use log_in::LOG_IN_BYTES_MAX;
 pub use public::PublicError;
 pub(crate) use refusal::Refusal;
-pub(crate) use visitor::{Admission, CSRF_FIELD, Pending, Visitor};
+pub(crate) use visitor::{Admission, CSRF_FIELD, Visitor};
 
 /// What a route wants of who uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,6 +53,7 @@ pub(crate) enum Access {
     /// `call` where there are users: procedures, forms.
     Changing,
     /// `admin` where there are users.
+    #[allow(dead_code, reason = "the status pages' own")]
     Administering,
     /// What a page or procedure declares, whether there are users or not.
     Declared(Need),
@@ -149,6 +150,11 @@ impl Guard {
             page: LogInPage::new(&config.prefix),
             memory,
         })
+    }
+
+    /// Whether the browser reached this server, or a trusted proxy in front of it, through TLS.
+    pub(crate) fn was_reached_by_tls(&self, head: &RequestHead) -> bool {
+        head.is_tls || self.proxies.is_tls(head)
     }
 
     /// Whether everybody may do what nothing is declared about: there are no users, no tokens and no proxy that vouches.

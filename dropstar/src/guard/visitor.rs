@@ -99,11 +99,13 @@ impl Visitor {
     }
 
     /// How much the visitor may; none for somebody who is not known.
+    #[allow(dead_code, reason = "the status pages' own")]
     pub(crate) fn scope(&self) -> Option<Scope> {
         self.who.scope()
     }
 
     /// Whether the visitor is known and may do what wants this.
+    #[allow(dead_code, reason = "the status pages' own")]
     pub(crate) fn may(&self, need: Need) -> bool {
         suffices(self.who.scope(), need)
     }
