@@ -13,7 +13,7 @@ mod template;
 pub(crate) use body::{AnswerBody, Stream};
 pub(crate) use compression::{accepts_gzip, compress};
 pub(crate) use page::{Filling, flat, page, wants_json};
-pub(crate) use problem::{Form, Problem, log_broken};
+pub(crate) use problem::{Form, Problem, escape, log_broken};
 pub(crate) use response::{Circumstances, json};
 pub(crate) use static_answer::answer as static_answer;
 pub(crate) use static_files::{StaticFile, StaticFiles, StaticRoot};

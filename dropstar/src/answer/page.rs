@@ -23,7 +23,7 @@ pub(crate) struct Filling {
     /// The page's title.
     pub(crate) title: Option<String>,
     /// What a form sends along so that it is known to come from a page of ours.
-    pub(crate) form_token: Option<String>,
+    pub(crate) form_token: Option<Arc<str>>,
     /// Whether JSON is wanted.
     pub(crate) wants_json: bool,
 }
@@ -36,7 +36,7 @@ impl OwnNames for Filling {
             "prefix" => Value::String(self.prefix.to_string()),
             "title" => Value::String(self.title.clone()?),
             "user" => self.state.get("user").unwrap_or(Value::Null),
-            "csrf_token" => Value::String(self.form_token.clone().unwrap_or_default()),
+            "csrf_token" => Value::String(self.form_token.as_deref().unwrap_or_default().to_string()),
             _ => return None,
         })
     }

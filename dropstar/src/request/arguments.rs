@@ -33,6 +33,11 @@ pub(crate) struct Given {
 }
 
 impl Given {
+    /// Takes out an argument that is none of the program's.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
+        self.arguments.shift_remove(name)
+    }
+
     /// The arguments, to be shared.
     pub(crate) fn shared(&mut self) -> Arc<Map> {
         Arc::new(std::mem::take(&mut self.arguments))

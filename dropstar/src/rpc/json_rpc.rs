@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use http_body::Body;
 use serde_json::json;
 
 use crate::answer::{self, AnswerBody, Problem};
-use crate::guard::{Admission, Asked};
+use crate::guard::Access;
 use crate::request::arguments::{is_json, kind_of};
 use crate::request::{Given, body};
 use crate::server::handle::{Allowed, BodyError, Content};
@@ -37,13 +37,12 @@ where
     B::Error: BodyError,
 {
     let kind = allowed.head.header(CONTENT_TYPE).unwrap_or_default();
-    if !is_json(kind.split(';').next().unwrap_or_default().trim()) {
+    let is_json = is_json(kind.split(';').next().unwrap_or_default().trim());
+    let Some(content) = content.body().filter(|_| is_json) else {
         let text = "JSON-RPC wants a body of application/json";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
-    }
-    // Only forms are read before, and JSON is none.
-    let Content::Unread(body) = content else { return Err(Problem::missing()) };
-    let bytes = body::read(allowed.head.headers(), body, &allowed.serving.config.limits).await?;
+    };
+    let bytes = body::read(allowed.head.headers(), content, &allowed.serving.config.limits).await?;
     let replies = match serde_json::from_slice::<Value>(&bytes) {
         Err(error) => reply_error(Value::Null, PARSE_ERROR, &format!("the body is no JSON: {error}"), None),
         Ok(Value::Array(calls)) if calls.is_empty() => {
@@ -155,7 +154,9 @@ async fn run(allowed: &Allowed<'_>, method: &str, parameters: Value) -> Result<V
         Route::Broken(broken) => return Err(Problem::broken(broken).into()),
         _ => return Err(Refused::new(METHOD_NOT_FOUND, format!("there is no procedure {method}"))),
     };
-    check(allowed, &route)?;
+    let access = Access::to(&route, !route.is_read_only());
+    allowed.serving.guard.allow(&allowed.visitor, access).map_err(Problem::from)?;
+    allowed.visitor.calls(method);
     let declaration = &entry.loaded.declaration;
     let arguments = match parameters {
         Value::Object(map) => map,
@@ -176,27 +177,10 @@ async fn run(allowed: &Allowed<'_>, method: &str, parameters: Value) -> Result<V
         return Err(Refused::new(INVALID_PARAMS, text));
     }
     let mut given = Given { arguments, uploads: Vec::new() };
-    let is_changing = route.is_changing(&Method::POST);
-    let ran = allowed.run(entry, &mut given).await;
-    if is_changing {
-        let who = allowed.visitor.name().map_or("anybody", |name| name);
-        let end = if ran.is_ok() { "done" } else { "failed" };
-        log::info!(target: "audit", "{} by JSON-RPC: {}: {end}", who.escape_default(), entry.path().escape_default());
-    }
-    let (mut values, _) = ran?;
+    let (mut values, _) = allowed.run(entry, &mut given).await?;
     // Status, headers and cookies are HTTP's, and here there is one answer for many calls.
     values.shift_remove("__response");
     Ok(Value::Object(values))
-}
-
-/// Whether the visitor may call this one. Who sent the request was looked at when it came.
-fn check(allowed: &Allowed<'_>, route: &Route) -> Result<(), Refused> {
-    let access = route.access(&Method::POST);
-    match allowed.serving.guard.check(&Asked { head: &allowed.head, access, is_changing: false }) {
-        Ok(Admission::Admitted(_)) => Ok(()),
-        Ok(Admission::WithForm(_)) => Err(Refused::new(NOT_ALLOWED, "this call wants a form")),
-        Err(refusal) => Err(Refused::new(NOT_ALLOWED, refusal.text)),
-    }
 }
 
 fn reply_error(id: Value, code: i32, text: &str, data: Option<Value>) -> Value {

@@ -15,7 +15,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use crate::request::Ends;
 use crate::server::StartError;
 use crate::server::connection::{self, Protocol};
-use crate::server::serving::{HTTP_2, Serving};
+use crate::server::serving::Serving;
 use crate::server::tls::has_chosen;
 
 /// Connections that the kernel holds until they are accepted.
@@ -177,11 +177,9 @@ async fn serve_stream(stream: TcpStream, peer: SocketAddr, listening: Arc<Listen
         return connection::serve(stream, Protocol::One, ends, listening, end).await;
     };
     let shaken = tokio::time::timeout(serving.config.limits.header_timeout, tls.accept(stream)).await;
-    let stream = match shaken {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return log::debug!(target: "serve", "{peer} speaks no TLS: {error}"),
-        Err(_) => return,
-    };
-    let protocol = if has_chosen(&stream, HTTP_2) { Protocol::Two } else { Protocol::One };
+    // Clients that speak no TLS, or give up, are none of the administrator's business.
+    let Ok(Ok(stream)) = shaken else { return };
+    let protocol = if has_chosen(&stream, b"h2") { Protocol::Two } else { Protocol::One };
+    drop(serving);
     connection::serve(stream, protocol, Ends { peer, local, is_tls: true }, listening, end).await;
 }

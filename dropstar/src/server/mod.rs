@@ -5,7 +5,6 @@ pub(crate) mod handle;
 mod listener;
 mod own;
 mod pace;
-mod run;
 pub(crate) mod serving;
 mod tls;
 mod turns;
@@ -19,10 +18,10 @@ use parking_lot::Mutex;
 use unidist::SystemClock;
 
 use crate::answer::StaticFiles;
-use crate::{GuardError, Instance, Loader, ServeConfig};
+use crate::guard::{GuardError, Memory};
+use crate::{Instance, Loader, ServeConfig};
 use listener::{Listening, bind};
-use serving::{Serving, Surroundings};
-
+use serving::{Serving, ServingError, Surroundings};
 pub use tls::TlsError;
 
 /// Why a server does not listen.
@@ -55,25 +54,24 @@ pub enum StartError {
         /// The reason.
         source: io::Error,
     },
-    /// The address is public and not protected, or who may use it can't be told.
-    #[error("{address}: {source}")]
-    Unguarded {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: GuardError,
-    },
-    /// There is no TLS with this certificate and key.
-    #[error("{address}: {source}")]
-    Tls {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: TlsError,
-    },
     /// The configuration can't be served.
     #[error("{0}")]
     Wrong(String),
+    /// The users file is not as it must be, or the address is public and unprotected: the text names the remedies.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+    /// The certificate or its key is not as it must be.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl From<ServingError> for StartError {
+    fn from(error: ServingError) -> Self {
+        match error {
+            ServingError::Guard(error) => error.into(),
+            ServingError::Tls(error) => error.into(),
+        }
+    }
 }
 
 impl StartError {
@@ -110,7 +108,7 @@ impl Server {
             loader,
             instance,
             static_files: Arc::new(StaticFiles::new()),
-            clock: Arc::new(SystemClock::new()),
+            memory: Arc::new(Memory::new(Arc::new(SystemClock::new()))?),
             is_ending: Arc::new(AtomicBool::new(false)),
         };
         let server = Server { surroundings, listeners: Mutex::default() };
@@ -135,17 +133,11 @@ impl Server {
         let mut chosen = Vec::with_capacity(configs.len());
         for config in configs {
             let kept = before.iter().position(|listening| listening.wanted == config.listen);
-            chosen.push(match kept {
-                Some(index) => {
-                    let listening = before.swap_remove(index);
-                    let serving = listening.serving.load().renewed(config)?;
-                    (Place::Kept(listening), serving)
-                }
-                None => {
-                    let serving = Serving::new(config, &self.surroundings)?;
-                    (Place::Bound(bind(serving.config.listen)?), serving)
-                }
-            });
+            let place = match kept {
+                Some(index) => Place::Kept(before.swap_remove(index)),
+                None => Place::Bound(bind(config.listen)?),
+            };
+            chosen.push((place, Serving::new(config, &self.surroundings)?));
         }
         let mut after = Vec::with_capacity(chosen.len());
         for (place, serving) in chosen {

@@ -2,13 +2,9 @@
 
 use std::sync::Arc;
 
-use http::Method;
-
 use crate::answer::{PageTemplate, StaticFile};
-use crate::guard::Access;
-use crate::guard::headers::Whose;
 use crate::request::Origin;
-use crate::{Loaded, Need, Purpose};
+use crate::{Declaration, Loaded, Need, Purpose};
 
 /// What a request is for. Every one is decided about by the guard before it is answered.
 #[derive(Clone)]
@@ -27,6 +23,8 @@ pub(crate) enum Route {
     Own(Own),
     /// There is no such thing.
     Missing,
+    /// The request's Host is none of the sites.
+    UnknownHost,
 }
 
 /// The server's own routes, the same on every site.
@@ -67,35 +65,22 @@ impl Own {
 }
 
 impl Route {
-    /// What it wants of who uses it, with this method.
-    pub(crate) fn access(&self, method: &Method) -> Access {
+    /// What it says about itself.
+    pub(crate) fn declaration(&self) -> Option<&Declaration> {
         match self {
-            Route::Page(entry) | Route::Procedure(entry) => match entry.loaded.declaration.need {
-                Some(need) => Access::Declared(need),
-                None if self.is_changing(method) => Access::Changing,
-                None => Access::Reading,
-            },
-            Route::Own(Own::Health | Own::LogIn) => Access::Open,
-            Route::Own(Own::LogOut) => Access::Declared(Need::Login),
-            _ => Access::Reading,
+            Route::Page(entry) | Route::Procedure(entry) => Some(&entry.loaded.declaration),
+            _ => None,
         }
     }
 
-    /// Whether answering it with this method may change something.
-    pub(crate) fn is_changing(&self, method: &Method) -> bool {
-        let is_reading = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        match self {
-            Route::Procedure(entry) => !entry.loaded.declaration.is_read_only && *method != Method::OPTIONS,
-            _ => !is_reading,
-        }
+    /// Who may use it, where it says so.
+    pub(crate) fn need(&self) -> Option<Need> {
+        self.declaration().and_then(|declaration| declaration.need)
     }
 
-    /// Whose page the answer is, if it is one.
-    pub(crate) fn whose(&self) -> Whose {
-        match self {
-            Route::Page(_) | Route::Procedure(_) | Route::Static(_) => Whose::Users,
-            _ => Whose::Own,
-        }
+    /// Whether it changes nothing by any method.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.declaration().is_some_and(|declaration| declaration.is_read_only)
     }
 
     /// Whether it is answered as JSON whatever the request accepts.
