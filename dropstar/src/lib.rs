@@ -7,13 +7,15 @@ mod config;
 mod declaration;
 mod instance;
 mod program;
+mod request;
 
-pub use config::{Limits, Mount, PORT_DEFAULT, ServeConfig, Site, SiteContent, Tls};
+pub use config::{Limits, Mount, PORT_DEFAULT, ServeConfig, Site, SiteContent, Tls, TrustedProxy, USERS_FILE};
 pub use declaration::{Argument, ArgumentKind, Declaration, Need};
 pub use instance::{Graph, GraphFormat, Instance};
 pub use program::{
     Answer, BoxFuture, Failure, FailureKind, LoadFailure, Loaded, Loader, Package, Program, Purpose, Request, Template,
 };
+pub use request::RequestState;
 
 /// A value as JSON has it.
 pub type Value = serde_json::Value;
