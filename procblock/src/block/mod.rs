@@ -12,4 +12,4 @@ mod run;
 pub use compile::{CalledBlock, Compiled, Compiler, ScriptUse, Survey, compile, compile_branch, survey};
 pub use outcome::{Failed, Processed, TagOutcome, TagResult};
 pub use process::{Block, TagEntry};
-pub use run::{Input, Run, placed};
+pub use run::{InRequest, Input, Run, placed};

@@ -108,7 +108,7 @@ pub struct Call<'a> {
 }
 
 /// The values of one request. Made when a script can look at them: most pages do not.
-pub trait RequestValues: std::fmt::Debug + Sync {
+pub trait RequestValues: std::fmt::Debug + Send + Sync {
     /// All of them.
     fn to_map(&self) -> Cow<'_, Map>;
 }
@@ -116,6 +116,12 @@ pub trait RequestValues: std::fmt::Debug + Sync {
 impl RequestValues for Map {
     fn to_map(&self) -> Cow<'_, Map> {
         Cow::Borrowed(self)
+    }
+}
+
+impl RequestValues for dropstar::RequestState {
+    fn to_map(&self) -> Cow<'_, Map> {
+        Cow::Owned(dropstar::RequestState::to_map(self))
     }
 }
 

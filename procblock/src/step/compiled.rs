@@ -204,7 +204,7 @@ impl CompiledStep {
 
     fn merge(&self, run: &mut Run, result: Map) {
         if !self.action.gathers() {
-            run.pipe_data.extend(result);
+            run.merge(result);
             return;
         }
         if let Some(name) = &self.attributes.name {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::error::{RunError, RunErrorKind};
 use crate::load::{Entry, Kind, Node, Problems, Style};
-use crate::script::{Allow, Call, Limits, Script};
+use crate::script::{Call, Limits, Script};
 use crate::spec::Fields;
 use crate::step::{Attributes, StepResult, StepRun};
 use crate::value::{Map, Value, kind_name, to_text};
@@ -33,15 +33,15 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
     let call = Call {
         pipe_data: &run.pipe_data,
         block: step.item,
-        request_state: &run.input.request_state,
+        request_state: &*run.input.request_state,
         input_data: &run.input.input_data,
         tag: "run",
         cwd: &folder,
         env: &env,
         block_parent: &run.block,
         caller: &caller,
-        allow: Allow::ALL,
-        timeout: step.timeout,
+        allow: run.allow(),
+        timeout: run.timeout(step.timeout),
         limits,
         stop: &run.stop,
     };
