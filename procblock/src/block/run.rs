@@ -102,6 +102,8 @@ pub struct Run {
     pub guards: Vec<(String, unidist::LockGuard)>,
     /// Set in pages and RPCs: their lists are waited for, and their scripts may use fewer modules.
     pub request: Option<InRequest>,
+    /// Whether a failure would be one of many alike, told already: then single attempts are no warning.
+    pub is_failure_known: bool,
     /// Keys of pipe data that run-threads gave.
     fetched: HashSet<String>,
     depth: u32,
@@ -127,6 +129,7 @@ impl Run {
             block: Arc::default(),
             guards: Vec::new(),
             request: None,
+            is_failure_known: false,
             fetched: HashSet::new(),
             depth: 0,
         }
@@ -210,6 +213,7 @@ impl Run {
             block: Arc::clone(&self.block),
             guards: Vec::new(),
             request: self.request.as_ref().map(|request| InRequest::new(request.allow, request.deadline)),
+            is_failure_known: false,
             fetched: HashSet::new(),
             depth: self.depth + 1,
         })

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use unidist::Stop;
+
 use crate::error::{RunError, RunErrorKind};
 use crate::load::{Entry, Kind, Node, Problems, Style};
 use crate::script::{Call, Limits, Script};
@@ -45,7 +47,8 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
         limits,
         stop: &run.stop,
     };
-    match run.instance.scripts.call(script, call).await.map_err(place_of_step)? {
+    let called = run.instance.scripts.call(script, call).await;
+    match called.map_err(|error| place_of_step(stopped(error, &run.stop)))? {
         Value::Object(map) => Ok(map),
         other => Err(RunError::failed(format!("the script returned a {}, not a mapping", kind_name(&other))).into()),
     }
@@ -59,6 +62,14 @@ fn script_name(script: &Script) -> Option<String> {
     };
     let has_lines = file.extension().is_some_and(|ending| ending == "lua" || ending == "py");
     file.file_name().filter(|_| has_lines).map(|name| name.to_string_lossy().into_owned())
+}
+
+/// A script that a stop met inside a function of the host sees an ordinary error there, and mostly ends by it.
+fn stopped(mut error: RunError, stop: &Stop) -> RunError {
+    if stop.is_requested() {
+        error.kind = RunErrorKind::Stopped;
+    }
+    error
 }
 
 /// A failure that is known to be in a script's file but on none of its lines gets the place of the step, and names the

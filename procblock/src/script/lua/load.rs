@@ -126,7 +126,8 @@ impl Loaded {
         let content = body(text, first_line);
         let function = compile(lua, &environment, &sources, (name, content.as_bytes()))
             .map_err(|error| failure::from_lua(&error, &sources.lock().chunks))?;
-        let wanted = ARGUMENTS.map(|argument| text.contains(argument));
+        let takes_any = text.contains("...");
+        let wanted = ARGUMENTS.map(|argument| takes_any || text.contains(argument));
         let text = Some(Arc::clone(text));
         Ok(Loaded { text, sources, environment, entry: Entry::Body(function), wanted, parameters: None })
     }

@@ -364,6 +364,27 @@ async fn many_waiting_calls_hold_no_thread() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_takes_any_number_of_arguments_gets_all() {
+    let bench = Bench::new().with(json!({"n": 5}));
+    let all = Ok(json!({"n": 5, "count": 8, "tag": "run", "cwd": "/tmp"}));
+    let give = "{n = (...).n, count = select('#', ...), tag = (select(5, ...)), cwd = (select(6, ...))}";
+    for text in [
+        format!("function ProcessBlock(...) return {give} end"),
+        format!("function ProcessBlock(first, ...) return (function(...) return {give} end)(first, ...) end"),
+        format!(
+            "local function wrap(f) return function(...) return f(...) end end\nProcessBlock = wrap(function(...) return {give} end)"
+        ),
+        format!("ProcessBlock = coroutine.wrap(function(...) return {give} end)"),
+        format!("return {give}"),
+    ] {
+        assert_eq!(bench.lua(&text).await, all, "{text}");
+    }
+    // One that can say how many it takes gets no more.
+    let few = "function ProcessBlock(data) local n = 0 for _ in pairs(data) do n = n + 1 end return {n = n} end";
+    assert_eq!(bench.lua(few).await, Ok(json!({"n": 1})));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stock_table_functions_keep_their_meaning() {
     let text = r#"
         local function t(...) return {...} end
