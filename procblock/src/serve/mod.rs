@@ -8,10 +8,13 @@ mod comments;
 pub mod declaration;
 pub mod definition;
 mod environment;
+pub mod fields;
+mod listener;
 pub mod loader;
 pub mod package;
 pub mod page;
 pub mod program;
+pub mod site;
 
 #[cfg(test)]
 mod tests;
