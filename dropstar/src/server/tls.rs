@@ -66,7 +66,9 @@ pub enum TlsError {
         key: PathBuf,
     },
     /// The key is of a kind that is not known.
-    #[error("tls: the key {key} can't be used: {text}; expected RSA of 2,048 to 8,192 bits, ECDSA P-256 or P-384, or Ed25519")]
+    #[error(
+        "tls: the key {key} can't be used: {text}; expected RSA of 2,048 to 8,192 bits, ECDSA P-256 or P-384, or Ed25519"
+    )]
     Key {
         /// The key's file.
         key: PathBuf,
@@ -200,7 +202,8 @@ fn load(files: &Tls, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError
 
 fn no_key(path: &Path, text: &[u8], _error: &pem::Error) -> TlsError {
     let is_encrypted = String::from_utf8_lossy(text).contains("ENCRYPTED");
-    let hint = if is_encrypted { "; it is encrypted, and nobody is there to ask: openssl pkey -in FILE -out NEW" } else { "" };
+    let hint =
+        if is_encrypted { "; it is encrypted, and nobody is there to ask: openssl pkey -in FILE -out NEW" } else { "" };
     TlsError::Content { what: "key", path: path.into(), expected: "-----BEGIN PRIVATE KEY-----", hint }
 }
 
@@ -271,7 +274,11 @@ mod tests {
         let told = || pair_of(&files).unwrap_err().to_string();
         let good = pair();
         files.write(&(good.1.clone(), good.1.clone()));
-        assert!(told().contains("certificate ") && told().contains("c.pem holds no -----BEGIN CERTIFICATE-----"), "{}", told());
+        assert!(
+            told().contains("certificate ") && told().contains("c.pem holds no -----BEGIN CERTIFICATE-----"),
+            "{}",
+            told()
+        );
         files.write(&(good.0.clone(), good.0.clone()));
         assert!(told().contains("k.pem holds no -----BEGIN PRIVATE KEY-----"), "{}", told());
         files.write(&(good.0.clone(), good.1.replace("PRIVATE", "ENCRYPTED PRIVATE")));
