@@ -25,7 +25,7 @@ use crate::sharedlog::{LogOptions, LogPage, LogStatus};
 use crate::sharedstate::{Compared, KeyFilter, SetOptions, StateEntry};
 use crate::timer::Timers;
 use crate::wait::Ticket;
-use crate::watch::{WatchFilter, WatchQueue};
+use crate::watch::{CounterEvent, NameFilter, QueueEvent, WatchFilter, WatchSource};
 
 /// A store.
 pub(crate) trait Engine: Send + Sync {
@@ -53,6 +53,9 @@ pub(crate) trait Counters: Send + Sync {
     fn remove(&self, name: &str) -> Result<bool, Error>;
     /// All counters as they were at one moment.
     fn all(&self) -> Result<Vec<(Arc<str>, i64)>, Error>;
+    /// As `all`, with the revision of that moment; changes after it can be watched.
+    fn snapshot(&self) -> Result<(Vec<(Arc<str>, i64)>, u64), Error>;
+    fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<CounterEvent>>, Error>;
 }
 
 /// A lock that was had.
@@ -109,7 +112,7 @@ pub(crate) trait State: Send + Sync {
     fn scan(&self, filter: &KeyFilter<'_>) -> Result<(Vec<StateEntry>, u64), Error>;
     fn buckets(&self) -> Result<Vec<Arc<str>>, Error>;
     fn revision(&self) -> Result<u64, Error>;
-    fn watch(&self, filter: WatchFilter, from: Option<u64>) -> Result<Arc<WatchQueue>, Error>;
+    fn watch(&self, filter: WatchFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource>, Error>;
 }
 
 /// A value on its way into a key.
@@ -187,6 +190,9 @@ pub(crate) trait Queues: Send + Sync {
     fn delete(&self, queue: &str) -> Result<bool, Error>;
     fn configure(&self, queue: &str, options: QueueOptions) -> Result<(), Error>;
     fn status(&self, queue: &str) -> Result<Option<QueueStatus>, Error>;
+    /// As `status`, with the revision of that moment; changes after it can be watched.
+    fn snapshot(&self, queue: &str) -> Result<(Option<QueueStatus>, u64), Error>;
+    fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<QueueEvent>>, Error>;
     fn names(&self) -> Result<Vec<Arc<str>>, Error>;
 }
 

@@ -17,7 +17,7 @@ use crate::messagequeue::{Added, Delivery, Message, NewMessage, QueueOptions, Qu
 use crate::name::is_private;
 use crate::sharedlog::{LogOptions, LogPage, LogStatus};
 use crate::sharedstate::{Compared, KeyFilter, StateEntry};
-use crate::watch::{WatchFilter, WatchQueue};
+use crate::watch::{CounterEvent, NameFilter, QueueEvent, WatchFilter, WatchSource};
 
 impl FileEngine {
     /// Runs a change of the thing of this name and waits for the disk.
@@ -45,6 +45,14 @@ impl Counters for FileEngine {
 
     fn all(&self) -> Result<Vec<(Arc<str>, i64)>, Error> {
         self.memory.counters.all()
+    }
+
+    fn snapshot(&self) -> Result<(Vec<(Arc<str>, i64)>, u64), Error> {
+        self.memory.counters.snapshot()
+    }
+
+    fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<CounterEvent>>, Error> {
+        self.memory.counters.watch(filter, from)
     }
 }
 
@@ -81,7 +89,7 @@ impl State for FileEngine {
         self.memory.state.revision()
     }
 
-    fn watch(&self, filter: WatchFilter, from: Option<u64>) -> Result<Arc<WatchQueue>, Error> {
+    fn watch(&self, filter: WatchFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource>, Error> {
         self.memory.state.watch(filter, from)
     }
 }
@@ -138,6 +146,14 @@ impl Queues for FileEngine {
 
     fn status(&self, queue: &str) -> Result<Option<QueueStatus>, Error> {
         self.writer.look(|| self.memory.queues.status(queue))
+    }
+
+    fn snapshot(&self, queue: &str) -> Result<(Option<QueueStatus>, u64), Error> {
+        self.writer.look(|| self.memory.queues.snapshot(queue))
+    }
+
+    fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<QueueEvent>>, Error> {
+        self.memory.queues.watch(filter, from)
     }
 
     fn names(&self) -> Result<Vec<Arc<str>>, Error> {
