@@ -5,18 +5,22 @@
 
 mod config;
 mod declaration;
+mod guard;
 mod instance;
 mod program;
 mod request;
+mod server;
 pub mod users;
 
 pub use config::{Limits, Mount, PORT_DEFAULT, ServeConfig, Site, SiteContent, Tls, TrustedProxy, USERS_FILE};
 pub use declaration::{Argument, ArgumentKind, Declaration, Need};
+pub use guard::{GuardError, PublicError};
 pub use instance::{Graph, GraphFormat, Instance};
 pub use program::{
     Answer, BoxFuture, Failure, FailureKind, LoadFailure, Loaded, Loader, Package, Program, Purpose, Request, Template,
 };
 pub use request::RequestState;
+pub use server::TlsError;
 
 /// A value as JSON has it.
 pub type Value = serde_json::Value;

@@ -13,6 +13,7 @@ pub mod docs;
 pub mod error;
 pub mod expr;
 pub mod host;
+pub mod http;
 pub mod instance;
 pub mod life;
 pub mod load;
@@ -29,6 +30,7 @@ pub mod thread;
 pub mod units;
 pub mod usage;
 pub mod value;
+pub mod workers;
 pub mod yaml;
 
 pub use error::RunError;

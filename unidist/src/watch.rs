@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use event_listener::Event;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::engine::Engine;
@@ -20,7 +21,7 @@ use crate::stop::Stop;
 use crate::wait::{Patience, Waited, block_on};
 
 /// Which changes a watcher is told. The default: all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WatchFilter {
     /// Only this bucket.
     pub bucket: Option<String>,
@@ -35,7 +36,7 @@ impl WatchFilter {
 }
 
 /// One change of one key.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StateEvent {
     /// The bucket.
     pub bucket: Arc<str>,
@@ -48,7 +49,7 @@ pub struct StateEvent {
 }
 
 /// What happened to a key.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Change {
     /// It was written.
     Set(Arc<Value>),
@@ -59,7 +60,7 @@ pub enum Change {
 }
 
 /// Which counters or queues a watcher is told of.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NameFilter {
     /// All.
     #[default]
@@ -79,16 +80,21 @@ impl NameFilter {
         }
     }
 
-    pub(crate) fn check(&self, kind: &'static str) -> Result<(), Error> {
+    /// The one name that it lets through, if there is but one.
+    pub(crate) fn only(&self) -> Option<&str> {
         match self {
-            NameFilter::One(only) => name::check(kind, only),
-            NameFilter::All | NameFilter::Prefix(_) => Ok(()),
+            NameFilter::One(only) => Some(only),
+            NameFilter::All | NameFilter::Prefix(_) => None,
         }
+    }
+
+    pub(crate) fn check(&self, kind: &'static str) -> Result<(), Error> {
+        self.only().map_or(Ok(()), |only| name::check(kind, only))
     }
 }
 
 /// One change of one counter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CounterEvent {
     /// The counter.
     pub name: Arc<str>,
@@ -99,7 +105,7 @@ pub struct CounterEvent {
 }
 
 /// One change of one queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueEvent {
     /// The queue.
     pub queue: Arc<str>,
@@ -112,7 +118,7 @@ pub struct QueueEvent {
 }
 
 /// What happened to a queue. A message is named by its id.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum QueueChange {
     /// A message was added.
     Added(MessageId),
@@ -203,6 +209,9 @@ pub(crate) trait WatchSource<E = StateEvent>: Send + Sync {
     fn pop(&self) -> Option<Result<E, Error>>;
     /// Notified when there may be one.
     fn changed(&self) -> &Event;
+    /// Whether `pop` would return something.
+    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "asked on behalf of other processes only"))]
+    fn has_changes(&self) -> bool;
     /// All changes up to this revision were popped or did not pass the filter.
     fn revision(&self) -> u64;
 }
@@ -284,6 +293,11 @@ impl<E: WatchEvent> WatchSource<E> for WatchQueue<E> {
 
     fn changed(&self) -> &Event {
         &self.event
+    }
+
+    fn has_changes(&self) -> bool {
+        let inbox = self.inbox.lock();
+        !inbox.events.is_empty() || inbox.fell_behind_at.is_some()
     }
 
     fn revision(&self) -> u64 {

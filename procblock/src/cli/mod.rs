@@ -1,6 +1,7 @@
 //! The command line: arguments and exit codes.
 
 mod check;
+mod check_files;
 mod check_scripts;
 mod control;
 mod docs;
@@ -10,6 +11,7 @@ mod own_words;
 mod run;
 mod schema;
 mod series;
+mod users;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -59,6 +61,12 @@ enum Command {
     Series(series::SeriesArgs),
     /// Draw a window of a round-robin file.
     Graph(graph::GraphArgs),
+    /// Users of a web server: who may log in.
+    #[command(subcommand)]
+    User(users::UserCommand),
+    /// Tokens of a web server: what programs show to it.
+    #[command(subcommand)]
+    Token(users::TokenCommand),
 }
 
 /// Runs the command line and says how it ended.
@@ -83,6 +91,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Control(command) => command.run(),
             Command::Series(arguments) => series::run(&arguments),
             Command::Graph(arguments) => graph::run(&arguments),
+            Command::User(command) => command.run(),
+            Command::Token(command) => command.run(),
         },
         Err(error) => {
             let _ = error.print();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::protocol::Hello;
 use super::server::Calls;
-use super::status::{status, thread, threads};
+use super::status::{one, status, threads};
 use crate::host::{BoxFuture, Caller, HostError};
 use crate::instance::Instance;
 use crate::load::nearest;
@@ -71,8 +71,11 @@ impl Calls for InstanceCalls {
         Box::pin(async move {
             match (name, arguments.as_slice()) {
                 ("status", []) => Ok(status(&self.instance, &self.hello)),
-                ("status", [Value::String(name)]) => thread(&self.instance, name),
-                ("status", _) => Err(HostError::new("bad_argument", "status takes nothing, or a run-thread's name")),
+                ("status", [Value::String(name)]) => one(&self.instance, name),
+                ("status", _) => Err(HostError::new(
+                    "bad_argument",
+                    "status takes nothing, or the name of a run-thread or of workers",
+                )),
                 ("threads", []) => Ok(threads(&self.instance)),
                 ("reload", []) => self.reload().await,
                 ("stop", []) => {

@@ -33,6 +33,7 @@ use crate::host::{Caller, Host};
 use crate::value::{Map, Value};
 
 pub use allow::Allow;
+pub(crate) use identity::Identity;
 pub use processes::{Processes, Program, ProgramEnd, ProgramOutcome, WorkerProcess};
 
 use crate::units;
@@ -73,6 +74,8 @@ pub struct Limits {
     pub cpu: Option<Duration>,
     /// Open files.
     pub files: Option<u64>,
+    /// Processes of a child and everything below it.
+    pub processes: Option<u64>,
 }
 
 /// One call of a script.
@@ -195,11 +198,15 @@ impl Language<'_> {
 }
 
 /// The words for a call that was ended.
-fn ended_text(ended: Ended, timeout: Option<Duration>) -> (RunErrorKind, String) {
+fn ended_text(ended: Ended, call: &Call<'_>) -> (RunErrorKind, String) {
     match ended {
         Ended::TimedOut => {
-            let limit = timeout.map(units::format_duration).unwrap_or_default();
+            let limit = call.timeout.map(units::format_duration).unwrap_or_default();
             (RunErrorKind::TimedOut, format!("the script did not end within its time limit of {limit}"))
+        }
+        Ended::CpuSpent => {
+            let limit = call.limits.cpu.map(units::format_duration).unwrap_or_default();
+            (RunErrorKind::Limit, format!("the script used more CPU time than its limit of {limit}"))
         }
         Ended::Stopped => (RunErrorKind::Stopped, "the script was ended because a stop was requested".into()),
     }

@@ -8,6 +8,7 @@ use crate::error::{RunError, RunErrorKind};
 use crate::expr::Scope;
 use crate::load::{Entry, Mark, Node, nearest};
 use crate::step::attributes::{ATTRIBUTES, Attributes, OnError, is_attribute};
+use crate::step::limits::refuse_without_effect;
 use crate::step::retry::Retry;
 use crate::step::{ALL, COMING_STEPS, StepAction, StepFailure, StepRun};
 use crate::tag::expression_error;
@@ -46,6 +47,7 @@ impl CompiledStep {
             entries.iter().partition(|entry| is_attribute(&entry.key));
         let (step, entry) = find_step(item, &others, compiler)?;
         let attributes = Attributes::compile(item, attributes.into_iter(), compiler);
+        refuse_without_effect(item, step.spec().name, &entry.value, &mut compiler.problems);
         let good = crate::spec::check_kind(&entry.value, &step.spec().value, step.spec().name, &mut compiler.problems);
         let action = good.then(|| step.compile(entry, &attributes, compiler)).flatten()?;
         let label = attributes.name.clone().unwrap_or_else(|| step.spec().name.to_string());

@@ -180,6 +180,7 @@ impl RunThreads {
         threads.insert(repeat.name.clone(), Arc::clone(&thread));
         drop(threads);
         log::info!("Running Thread: Starting: {}", repeat.name);
+        repeat.collect.iter().for_each(|collect| collect.announce(run));
         log::info!("Waiting for interval thread output: {}", repeat.name);
         let due: Arc<dyn Due> = thread.clone();
         let first = self.next_start();

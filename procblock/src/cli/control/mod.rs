@@ -16,7 +16,7 @@ mod reload;
 mod state;
 mod status;
 mod stop;
-mod table;
+pub(super) mod table;
 mod unit;
 
 use std::process::ExitCode;

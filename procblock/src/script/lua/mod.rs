@@ -7,6 +7,7 @@
 mod api;
 mod control;
 mod convert;
+mod cpu;
 mod failure;
 #[cfg(test)]
 mod hostile_tests;

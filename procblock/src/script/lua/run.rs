@@ -360,7 +360,7 @@ impl State {
             (_, Some(ended)) => ended,
             (Failed::Lua(error), None) => return failure::from_lua(error, &sources.chunks),
         };
-        let (kind, message) = ended_text(ended, call.timeout);
+        let (kind, message) = ended_text(ended, call);
         let mut failure = RunError::new(kind, message);
         let at = self.control.ended_at();
         failure.place = failure::place_of(at.as_deref().unwrap_or_default(), &sources.chunks);

@@ -388,3 +388,16 @@ async fn stock_table_functions_keep_their_meaning() {
     });
     assert_eq!(Bench::new().lua(text).await, Ok(expected));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processor_time_is_limited_and_waiting_costs_none() {
+    let mut bench = Bench::new();
+    bench.limits.cpu = Some(Duration::from_millis(100));
+    let began = Instant::now();
+    let error = bench.lua("while true do end").await.unwrap_err();
+    assert_eq!(error.kind, RunErrorKind::Limit);
+    assert_eq!(error.message, "the script used more CPU time than its limit of 100ms");
+    assert!(began.elapsed() >= Duration::from_millis(90));
+    let text = "for n = 1, 10 do time.sleep(0.02) end return {slept = true}";
+    assert_eq!(bench.lua(text).await, Ok(json!({"slept": true})));
+}

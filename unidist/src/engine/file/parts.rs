@@ -8,9 +8,10 @@ use event_listener::Event;
 use serde_json::Value;
 
 use super::FileEngine;
+use crate::engine::request::Answer;
 use crate::engine::{
-    AddAnswer, AddTicket, Condition, Counters, DeliveryTicket, Edge, Logs, Queues, State, StateWrite, TakeAnswer,
-    Verdict, Want,
+    AddAnswer, AddTicket, Condition, CounterValues, Counters, DeliveryTicket, Edge, Logs, Queues, State, StateWrite,
+    TakeAnswer, Verdict, Want,
 };
 use crate::error::Error;
 use crate::messagequeue::{Added, Delivery, Message, NewMessage, QueueOptions, QueueStatus};
@@ -21,7 +22,7 @@ use crate::watch::{CounterEvent, NameFilter, QueueEvent, WatchFilter, WatchSourc
 
 impl FileEngine {
     /// Runs a change of the thing of this name and waits for the disk.
-    fn keep<T>(&self, name: &str, change: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    fn keep<T: Answer>(&self, name: &str, change: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         if is_private(name) { change() } else { self.writer.keep(change) }
     }
 }
@@ -47,7 +48,7 @@ impl Counters for FileEngine {
         self.memory.counters.all()
     }
 
-    fn snapshot(&self) -> Result<(Vec<(Arc<str>, i64)>, u64), Error> {
+    fn snapshot(&self) -> Result<CounterValues, Error> {
         self.memory.counters.snapshot()
     }
 
@@ -66,7 +67,15 @@ impl State for FileEngine {
     }
 
     fn set(&self, write: StateWrite<'_>, condition: Condition) -> Result<Compared<Option<Arc<Value>>>, Error> {
-        self.keep(write.bucket, || self.memory.state.set(write, condition))
+        let wants_before = write.wants_before;
+        self.keep(write.bucket, || {
+            let written = self.memory.state.set(write, condition)?;
+            Ok(match written {
+                // What nobody asked for need not be remembered.
+                Compared::Set(revision, _) if !wants_before => Compared::Set(revision, None),
+                written => written,
+            })
+        })
     }
 
     fn remove(&self, bucket: &str, key: &str) -> Result<Option<Arc<Value>>, Error> {

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicU64;
 
 use super::feed::Feed;
 use super::shards::{Shard, Shards};
-use crate::engine::Counters;
 use crate::engine::journal::{Change, Records};
+use crate::engine::{CounterValues, Counters};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::watch::{CounterEvent, NameFilter, WatchSource};
@@ -104,7 +104,7 @@ impl Counters for MemoryCounters {
         Ok(shards.iter().flat_map(|shard| shard.iter().map(|(name, value)| (name.clone(), *value))).collect())
     }
 
-    fn snapshot(&self) -> Result<(Vec<(Arc<str>, i64)>, u64), Error> {
+    fn snapshot(&self) -> Result<CounterValues, Error> {
         self.feed.begin(|| drop(self.shards.lock_all()));
         let shards = self.shards.lock_all();
         let values = shards.iter().flat_map(|shard| shard.iter().map(|(name, value)| (name.clone(), *value)));

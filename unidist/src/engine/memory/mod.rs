@@ -20,6 +20,8 @@ use std::sync::atomic::AtomicU64;
 use self::counters::MemoryCounters;
 use self::host_folder::HostFolder;
 use self::locks::MemoryLocks;
+#[cfg(feature = "node")]
+pub(crate) use self::locks::{KeptLock, UnseatObserver};
 use self::logs::MemoryLogs;
 use self::queues::MemoryQueues;
 use self::state::MemoryState;

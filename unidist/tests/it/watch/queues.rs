@@ -9,7 +9,7 @@ use unidist::{
 
 fn seen(watcher: &QueueWatcher) -> Vec<(QueueChange, usize)> {
     let stop = Stop::new();
-    let next = || watcher.next(AT_ONCE, &stop).unwrap().map(|event| (event.change, event.count));
+    let next = || watcher.next(AT_ONCE, &stop).ok().flatten().map(|event| (event.change, event.count));
     std::iter::from_fn(next).collect()
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Queue, Stored};
 use crate::engine::journal::{Held, MessageChange, QueueHeader, Standing, Until};
+use crate::engine::request::Answer;
 use crate::error::Error;
 use crate::messagequeue::MessageId;
 use crate::wait::Ticket;
@@ -92,7 +93,7 @@ impl Queue {
     }
 
     /// Answers one who waits; what is kept on disk is shown to it when it is there.
-    pub(super) fn answer<T: Send + 'static>(
+    pub(super) fn answer<T: Answer + 'static>(
         &mut self,
         ticket: &Arc<Ticket<Result<T, Error>>>,
         answer: Result<T, Error>,
