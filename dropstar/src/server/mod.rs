@@ -200,3 +200,6 @@ fn check(configs: &[ServeConfig]) -> Result<(), StartError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
