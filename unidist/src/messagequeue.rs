@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::engine::{AddAnswer, AddTicket, DeliveryTicket, Edge, Engine, TakeAnswer, Verdict, Want};
@@ -27,7 +28,7 @@ pub const DEAD_SUFFIX: &str = ".dead";
 pub const REASON_BYTES_MAX: usize = 1_024;
 
 /// What a queue does with a message that is added when it is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WhenFull {
     /// Removes the oldest message that is ready, and counts it as dropped.
     DropOldest,
@@ -38,7 +39,7 @@ pub enum WhenFull {
 }
 
 /// Settings of a queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueOptions {
     /// The most messages: ready, delayed and claimed together. Default: 1 million.
     pub length_max: usize,
@@ -79,7 +80,7 @@ pub struct AddOptions {
 }
 
 /// The outcome of an add.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Added {
     /// The message's id.
     pub id: MessageId,
@@ -88,7 +89,7 @@ pub struct Added {
 }
 
 /// A message's id in its queue: the one it was given, or a number.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MessageId {
     /// The message's place in the order of adding; written `#17`.
     Number(u64),
@@ -106,7 +107,7 @@ impl fmt::Display for MessageId {
 }
 
 /// A message, taken out or looked at.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// Its id.
     pub id: MessageId,
@@ -145,7 +146,7 @@ pub struct Failure<'a> {
 }
 
 /// How full a queue is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueStatus {
     /// To be had now.
     pub ready: usize,
@@ -183,7 +184,7 @@ pub(crate) struct NewMessage {
 }
 
 /// A message on its way out: taken or claimed.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Delivery {
     pub(crate) number: u64,
     pub(crate) id: MessageId,

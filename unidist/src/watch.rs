@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use event_listener::Event;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::engine::Engine;
@@ -17,7 +18,7 @@ use crate::stop::Stop;
 use crate::wait::{Patience, Waited, block_on};
 
 /// Which changes a watcher is told. The default: all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WatchFilter {
     /// Only this bucket.
     pub bucket: Option<String>,
@@ -32,7 +33,7 @@ impl WatchFilter {
 }
 
 /// One change of one key.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StateEvent {
     /// The bucket.
     pub bucket: Arc<str>,
@@ -45,7 +46,7 @@ pub struct StateEvent {
 }
 
 /// What happened to a key.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Change {
     /// It was written.
     Set(Arc<Value>),
@@ -53,6 +54,19 @@ pub enum Change {
     Removed,
     /// Its time to live ended.
     Expired,
+}
+
+/// Where a watcher has its changes from.
+pub(crate) trait WatchSource: Send + Sync {
+    /// The next change, if there is one.
+    fn pop(&self) -> Option<Result<StateEvent, Error>>;
+    /// Notified when there may be one.
+    fn changed(&self) -> &Event;
+    /// Whether `pop` would return something.
+    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "asked on behalf of other processes only"))]
+    fn has_changes(&self) -> bool;
+    /// All changes up to this revision were popped or did not pass the filter.
+    fn revision(&self) -> u64;
 }
 
 /// Where the store puts a watcher's changes.
@@ -98,7 +112,9 @@ impl WatchQueue {
     pub(crate) fn is_complete_up_to(&self, revision: u64) {
         self.inbox.lock().seen = revision;
     }
+}
 
+impl WatchSource for WatchQueue {
     fn pop(&self) -> Option<Result<StateEvent, Error>> {
         let mut inbox = self.inbox.lock();
         match inbox.fell_behind_at {
@@ -112,23 +128,36 @@ impl WatchQueue {
             }
         }
     }
+
+    fn changed(&self) -> &Event {
+        &self.event
+    }
+
+    fn has_changes(&self) -> bool {
+        let inbox = self.inbox.lock();
+        !inbox.events.is_empty() || inbox.fell_behind_at.is_some()
+    }
+
+    fn revision(&self) -> u64 {
+        let inbox = self.inbox.lock();
+        inbox.events.front().map_or(inbox.seen, |event| event.revision - 1)
+    }
 }
 
 /// Follows the state's changes; dropping it ends the watch.
 pub struct Watcher {
     engine: Arc<dyn Engine>,
-    queue: Arc<WatchQueue>,
+    queue: Arc<dyn WatchSource>,
 }
 
 impl Watcher {
-    pub(crate) fn new(engine: Arc<dyn Engine>, queue: Arc<WatchQueue>) -> Self {
+    pub(crate) fn new(engine: Arc<dyn Engine>, queue: Arc<dyn WatchSource>) -> Self {
         Watcher { engine, queue }
     }
 
     /// A watch from this revision goes on exactly where this one is.
     pub fn revision(&self) -> u64 {
-        let inbox = self.queue.inbox.lock();
-        inbox.events.front().map_or(inbox.seen, |event| event.revision - 1)
+        self.queue.revision()
     }
 
     /// The next change; none when `wait` is over (zero: at once, none: never). Blocks.
@@ -148,7 +177,7 @@ impl Watcher {
             return result.map(Some);
         }
         let patience = Patience::new(self.engine.timers(), wait, stop);
-        match patience.until(&self.queue.event, || self.queue.pop()).await {
+        match patience.until(self.queue.changed(), || self.queue.pop()).await {
             Waited::Done(result) => result.map(Some),
             Waited::TimeOver => Ok(None),
             Waited::Stopped => Err(Error::Stopped { what: "a state change".to_owned() }),

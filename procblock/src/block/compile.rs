@@ -64,6 +64,8 @@ pub struct Compiler {
     pub series_paths: Vec<String>,
     /// Scripts that steps name: for `check`.
     pub scripts: Vec<ScriptUse>,
+    /// Templates and programs that are named: for `check`.
+    pub files_named: Vec<FileUse>,
     /// How many levels of blocks, from the one being compiled outwards, a script in it may look at.
     seen_levels: u8,
     root: Arc<Node>,
@@ -80,12 +82,33 @@ pub struct ScriptUse {
     pub node: Node,
 }
 
+/// A file that a tag or step names, besides scripts.
+pub struct FileUse {
+    /// What it is.
+    pub kind: FileUseKind,
+    /// The text that names it.
+    pub node: Node,
+}
+
+/// What a named file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileUseKind {
+    /// Of a `template`.
+    Template,
+    /// The program of an `exec` whose environment and folder are the run's.
+    Program,
+}
+
 /// What is known about a file without running it: for `check`.
 pub struct Survey {
     /// Errors and warnings, by line.
     pub problems: Vec<Problem>,
     /// Every script that its steps name.
     pub scripts: Vec<ScriptUse>,
+    /// Templates and programs that it names.
+    pub files_named: Vec<FileUse>,
+    /// The folder that children start from, where `__usage.cwd` names one.
+    pub folder: Option<PathBuf>,
     /// The Python interpreter that the file wants.
     pub python: Option<String>,
 }
@@ -105,30 +128,20 @@ pub fn survey(document: Document) -> Survey {
     let (compiled, compiler) = build(document);
     let mut problems = compiled.warnings;
     problems.extend(compiler.problems.into_sorted());
-    Survey { problems, scripts: compiler.scripts, python: compiled.usage.python }
+    Survey {
+        problems,
+        scripts: compiler.scripts,
+        files_named: compiler.files_named,
+        folder: compiled.folder,
+        python: compiled.usage.python,
+    }
 }
 
 fn build(document: Document) -> (Compiled, Compiler) {
     let root = Arc::new(document.root);
-    let mut compiler = Compiler {
-        problems: Problems::new(),
-        script_prefix: None,
-        thread_names: HashMap::new(),
-        repeats: false,
-        stays: false,
-        series_paths: Vec::new(),
-        scripts: Vec::new(),
-        seen_levels: 0,
-        root: Arc::clone(&root),
-        called: HashMap::new(),
-        waiting: Vec::new(),
-        files: document.files,
-    };
+    let mut compiler = Compiler::new(Arc::clone(&root), document.files);
     let usage = Usage::read(&root, &mut compiler.problems);
-    if let Some(entry) = root.get("longrunning") {
-        let what = "longrunning at the top of a file is data";
-        compiler.problems.warning(&entry.mark, what, "write __usage: {longrunning: true} to let the file stay");
-    }
+    super::top::check(&root, &mut compiler.problems);
     let data = root.get("data").map(|entry| entry.value.to_value());
     let block = compiler.block(&root);
     compiler.finish_called();
@@ -181,6 +194,30 @@ fn same_first_word(key: &str) -> Option<&'static str> {
 }
 
 impl Compiler {
+    /// For blocks of a file with this root, in which `call` finds its blocks, and the files it was read from.
+    pub fn new(root: Arc<Node>, files: Vec<PathBuf>) -> Self {
+        Compiler {
+            problems: Problems::new(),
+            script_prefix: None,
+            thread_names: HashMap::new(),
+            repeats: false,
+            stays: false,
+            series_paths: Vec::new(),
+            scripts: Vec::new(),
+            files_named: Vec::new(),
+            seen_levels: 0,
+            root,
+            called: HashMap::new(),
+            waiting: Vec::new(),
+            files,
+        }
+    }
+
+    /// Every file that was read.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// Notes a script of the block being compiled; `script` is none while its path is filled in at run time.
     pub fn add_script(&mut self, script: Option<&Arc<Script>>, node: &Node) {
         self.seen_levels = SEEN_BY_SCRIPT;
@@ -289,7 +326,9 @@ impl Compiler {
     fn refuse_typo(&mut self, entry: &Entry) -> Option<()> {
         let key = entry.key.as_str();
         if key.starts_with("__") {
-            return Some(());
+            let Some(near) = super::top::own_key_near(key) else { return Some(()) };
+            self.problems.error(&entry.mark, format!("unknown key \"{key}\""), format!("did you mean \"{near}\"?"));
+            return None;
         }
         let spaced = key.replace('_', " ");
         if let Some(coming) = COMING_TAGS.iter().find(|tag| **tag == spaced) {
@@ -347,8 +386,8 @@ impl Compiler {
         }
     }
 
-    /// Compiles the blocks that `call` named; they may call further ones.
-    fn finish_called(&mut self) {
+    /// Compiles the blocks that `call` named; they may call further ones. To be called when all else is compiled.
+    pub fn finish_called(&mut self) {
         while let Some((slot, root, name, mark)) = self.waiting.pop() {
             let Some(node) = self.find_block(&root, &name, &mark) else { continue };
             self.seen_levels = 0;

@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::block::survey;
-use crate::cli::check_scripts;
 use crate::cli::run::print;
 use crate::cli::{EXIT_BAD_FILE, EXIT_DONE};
+use crate::cli::{check_files, check_scripts};
 use crate::load::{Problem, Problems, Severity, load_file};
 use crate::value::Value;
 
@@ -65,6 +65,7 @@ fn problems_of(file: &Path) -> Vec<Problem> {
     let survey = survey(document);
     let mut problems = Problems::new();
     check_scripts::check(&survey.scripts, survey.python.as_deref(), &mut problems);
+    check_files::check(&survey, &mut problems);
     let mut found = survey.problems;
     found.extend(problems.into_sorted());
     found.sort_by(|a, b| place(a).cmp(&place(b)));

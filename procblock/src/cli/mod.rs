@@ -1,6 +1,7 @@
 //! The command line: arguments and exit codes.
 
 mod check;
+mod check_files;
 mod check_scripts;
 mod control;
 mod docs;

@@ -9,12 +9,16 @@
 pub(crate) mod file;
 pub(crate) mod journal;
 pub(crate) mod memory;
+#[cfg(feature = "node")]
+pub(crate) mod node;
+pub(crate) mod request;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use event_listener::Event;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::Error;
@@ -22,10 +26,10 @@ use crate::limits::Limits;
 use crate::messagequeue::{Added, Delivery, Message, NewMessage, QueueOptions, QueueStatus};
 use crate::sharedlock::{LockInfo, LockRequest, Owner};
 use crate::sharedlog::{LogOptions, LogPage, LogStatus};
-use crate::sharedstate::{Compared, KeyFilter, SetOptions, StateEntry};
+use crate::sharedstate::{Compared, KeyFilter, Search, SetOptions, StateEntry};
 use crate::timer::Timers;
 use crate::wait::Ticket;
-use crate::watch::{WatchFilter, WatchQueue};
+use crate::watch::{WatchFilter, WatchSource};
 
 /// A store.
 pub(crate) trait Engine: Send + Sync {
@@ -36,6 +40,11 @@ pub(crate) trait Engine: Send + Sync {
     fn state(&self) -> &dyn State;
     fn queues(&self) -> &dyn Queues;
     fn logs(&self) -> &dyn Logs;
+    /// Copies of the descriptors that keep the locks of this process.
+    fn lock_keepers(&self) -> Result<Vec<std::fs::File>, Error> {
+        let reason = "its locks end with this process: open it for children".to_owned();
+        Err(Error::Unreachable { place: "of this process".to_owned(), reason })
+    }
     /// Copies what outlives the process into a new folder. Blocks for as long as it takes.
     fn backup(&self, folder: &Path) -> Result<(), Error> {
         let reason = "memory: keeps nothing that could be copied; open file:FOLDER instead".to_owned();
@@ -107,9 +116,13 @@ pub(crate) trait State: Send + Sync {
     fn remove_bucket(&self, bucket: &str) -> Result<usize, Error>;
     /// The entries that the filter lets through, in no order, at one moment, with the revision of that moment.
     fn scan(&self, filter: &KeyFilter<'_>) -> Result<(Vec<StateEntry>, u64), Error>;
+    /// The entries found, in no order, by an engine that has them elsewhere; none: the caller scans.
+    fn search(&self, _search: &Search) -> Option<Result<Vec<StateEntry>, Error>> {
+        None
+    }
     fn buckets(&self) -> Result<Vec<Arc<str>>, Error>;
     fn revision(&self) -> Result<u64, Error>;
-    fn watch(&self, filter: WatchFilter, from: Option<u64>) -> Result<Arc<WatchQueue>, Error>;
+    fn watch(&self, filter: WatchFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource>, Error>;
 }
 
 /// A value on its way into a key.
@@ -120,6 +133,8 @@ pub(crate) struct StateWrite<'a> {
     /// As `Limits::check_value` measured it.
     pub(crate) bytes: usize,
     pub(crate) options: &'a SetOptions,
+    /// Whether the caller will look at the value before; an engine may leave it out otherwise.
+    pub(crate) wants_before: bool,
 }
 
 /// When a write applies.
@@ -148,7 +163,8 @@ pub(crate) enum AddAnswer {
 }
 
 /// What a consumer wants to do with the next message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Want {
     /// Remove it.
     Take,
@@ -191,7 +207,8 @@ pub(crate) trait Queues: Send + Sync {
 }
 
 /// One end of a queue, by the time of adding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Edge {
     Oldest,
     Newest,

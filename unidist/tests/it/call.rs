@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use serde_json::{Value, json};
 
-use crate::common::{Store, each_engine};
+use crate::common::{Store, each_engine, polled_until_ready};
 use unidist::{Error, Unidist};
 
 /// For calls that answer without waiting.
@@ -120,13 +120,13 @@ fn a_wait_by_name_ends_with_what_it_waits_for() {
         let mut taking = pin!(unidist::call(&shared, "messagequeue.take", &args, "block 1"));
         assert!(taking.as_mut().poll(&mut context).is_pending());
         call(&shared, "messagequeue.add", json!(["q", "late"])).unwrap();
-        let Poll::Ready(Ok(message)) = taking.as_mut().poll(&mut context) else { panic!() };
+        let message = polled_until_ready(taking, &mut context).unwrap();
         assert_eq!(message["message"], json!("late"));
         let args = [json!("l"), json!(0), json!({"wait": 60})];
         let mut reading = pin!(unidist::call(&shared, "sharedlog.read", &args, "block 1"));
         assert!(reading.as_mut().poll(&mut context).is_pending());
         call(&shared, "sharedlog.append", json!(["l", "entry"])).unwrap();
-        let Poll::Ready(Ok(page)) = reading.as_mut().poll(&mut context) else { panic!() };
+        let page = polled_until_ready(reading, &mut context).unwrap();
         assert_eq!(page["entries"][0]["value"], json!("entry"));
     });
 }

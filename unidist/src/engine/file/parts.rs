@@ -8,6 +8,7 @@ use event_listener::Event;
 use serde_json::Value;
 
 use super::FileEngine;
+use crate::engine::request::Answer;
 use crate::engine::{
     AddAnswer, AddTicket, Condition, Counters, DeliveryTicket, Edge, Logs, Queues, State, StateWrite, TakeAnswer,
     Verdict, Want,
@@ -17,11 +18,11 @@ use crate::messagequeue::{Added, Delivery, Message, NewMessage, QueueOptions, Qu
 use crate::name::is_private;
 use crate::sharedlog::{LogOptions, LogPage, LogStatus};
 use crate::sharedstate::{Compared, KeyFilter, StateEntry};
-use crate::watch::{WatchFilter, WatchQueue};
+use crate::watch::{WatchFilter, WatchSource};
 
 impl FileEngine {
     /// Runs a change of the thing of this name and waits for the disk.
-    fn keep<T>(&self, name: &str, change: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    fn keep<T: Answer>(&self, name: &str, change: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         if is_private(name) { change() } else { self.writer.keep(change) }
     }
 }
@@ -58,7 +59,15 @@ impl State for FileEngine {
     }
 
     fn set(&self, write: StateWrite<'_>, condition: Condition) -> Result<Compared<Option<Arc<Value>>>, Error> {
-        self.keep(write.bucket, || self.memory.state.set(write, condition))
+        let wants_before = write.wants_before;
+        self.keep(write.bucket, || {
+            let written = self.memory.state.set(write, condition)?;
+            Ok(match written {
+                // What nobody asked for need not be remembered.
+                Compared::Set(revision, _) if !wants_before => Compared::Set(revision, None),
+                written => written,
+            })
+        })
     }
 
     fn remove(&self, bucket: &str, key: &str) -> Result<Option<Arc<Value>>, Error> {
@@ -81,7 +90,7 @@ impl State for FileEngine {
         self.memory.state.revision()
     }
 
-    fn watch(&self, filter: WatchFilter, from: Option<u64>) -> Result<Arc<WatchQueue>, Error> {
+    fn watch(&self, filter: WatchFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource>, Error> {
         self.memory.state.watch(filter, from)
     }
 }

@@ -18,12 +18,15 @@ use std::sync::Arc;
 use self::counters::MemoryCounters;
 use self::host_folder::HostFolder;
 use self::locks::MemoryLocks;
+#[cfg(feature = "node")]
+pub(crate) use self::locks::{KeptLock, UnseatObserver};
 use self::logs::MemoryLogs;
 use self::queues::MemoryQueues;
 use self::state::MemoryState;
 use super::journal::{Journal, Records};
 use super::{Counters, Engine, Locks, Logs, Queues, State};
 use crate::clock::Clock;
+use crate::error::Error;
 use crate::limits::Limits;
 use crate::timer::Timers;
 
@@ -99,5 +102,10 @@ impl Engine for MemoryEngine {
 
     fn logs(&self) -> &dyn Logs {
         &self.logs
+    }
+
+    fn lock_keepers(&self) -> Result<Vec<std::fs::File>, Error> {
+        let place = "of this machine's locks".to_owned();
+        self.locks.keepers().map_err(|error| Error::Unreachable { place, reason: error.to_string() })
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::engine::journal::{Held, KeptBody, MessageChange, QueueHeader, Standing, Until};
+use crate::engine::request::Answer;
 use crate::engine::{AddTicket, DeliveryTicket, Edge, Verdict, Want};
 use crate::error::Error;
 use crate::messagequeue::{Added, Delivery, Message, MessageId, NewMessage, QueueOptions, QueueStatus, WhenFull};
@@ -431,7 +432,7 @@ impl Queue {
     }
 
     /// Answers one who waits; what is kept on disk is shown to it when it is there.
-    fn answer<T: Send + 'static>(
+    fn answer<T: Answer + 'static>(
         &mut self,
         ticket: &Arc<Ticket<Result<T, Error>>>,
         answer: Result<T, Error>,

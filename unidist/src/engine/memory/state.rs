@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::sharedstate::{Compared, KeyFilter, StateEntry};
 use crate::timer::{TimerId, Timers};
-use crate::watch::{Change, StateEvent, WatchFilter, WatchQueue};
+use crate::watch::{Change, StateEvent, WatchFilter, WatchQueue, WatchSource};
 
 const SHARDS: usize = 64;
 /// Changes that a shard keeps for watchers that begin in the past.
@@ -362,7 +362,7 @@ impl State for MemoryState {
         Ok(self.revision.load(Ordering::SeqCst))
     }
 
-    fn watch(&self, filter: WatchFilter, from: Option<u64>) -> Result<Arc<WatchQueue>, Error> {
+    fn watch(&self, filter: WatchFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource>, Error> {
         let shards = self.write_all();
         let mut past: Vec<&StateEvent> = Vec::new();
         if let Some(from) = from {
