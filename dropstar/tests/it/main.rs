@@ -15,3 +15,5 @@ mod requests;
 mod sites;
 mod static_files;
 mod support;
+mod tls;
+mod users;

@@ -131,6 +131,14 @@ impl Connection {
         }
     }
 
+    /// Everything that comes until the server closes.
+    pub(crate) fn until_closed(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // A reset closes too; what came before it counts.
+        let _ = self.stream.read_to_end(&mut bytes);
+        bytes
+    }
+
     pub(crate) fn close_sending(&mut self) {
         self.stream.get_ref().shutdown(std::net::Shutdown::Both).unwrap();
     }
