@@ -201,3 +201,6 @@ fn check(configs: &[ServeConfig]) -> Result<(), StartError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

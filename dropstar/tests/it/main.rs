@@ -7,6 +7,7 @@
     reason = "helpers of tests: what does not hold is a failed test"
 )]
 
+mod attacks;
 mod connections;
 mod pages;
 mod procedures;
