@@ -8,6 +8,7 @@ mod config;
 mod declaration;
 mod guard;
 mod instance;
+mod live;
 mod program;
 mod request;
 mod rpc;
@@ -18,7 +19,8 @@ pub mod users;
 pub use config::{Limits, Mount, PORT_DEFAULT, ServeConfig, Site, SiteContent, Tls, TrustedProxy, USERS_FILE};
 pub use declaration::{Argument, ArgumentKind, Declaration, Need};
 pub use guard::{GuardError, PublicError};
-pub use instance::{Graph, GraphFormat, Instance};
+pub use instance::{Graph, GraphFormat, Instance, Sink};
+pub use live::events::EventKind;
 pub use program::{
     Answer, BoxFuture, Failure, FailureKind, LoadFailure, Loaded, Loader, Package, Program, Purpose, Request, Template,
 };

@@ -70,6 +70,12 @@ impl Instance for Nothing {
     fn draw<'a>(&'a self, _graph: &'a Graph) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
         Box::pin(async { Err(Failure { kind: FailureKind::Failed, text: INSIDE.into(), place: None }) })
     }
+
+    fn follow(&self, _sink: crate::Sink) {}
+
+    fn newest(&self, _kind: crate::EventKind, _name: &str) -> Option<Map> {
+        None
+    }
 }
 
 fn serving(folder: &Path) -> (Serving, String) {

@@ -48,6 +48,12 @@ impl Instance for Nothing {
             Err(Failure { kind: FailureKind::Failed, text: format!("no {}", graph.series), place: None })
         })
     }
+
+    fn follow(&self, _sink: dropstar::Sink) {}
+
+    fn newest(&self, _kind: dropstar::EventKind, _name: &str) -> Option<Map> {
+        None
+    }
 }
 
 impl Fixture {
