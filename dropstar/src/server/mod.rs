@@ -5,6 +5,7 @@ pub(crate) mod handle;
 mod listener;
 mod own;
 mod pace;
+mod run;
 pub(crate) mod serving;
 mod tls;
 mod turns;

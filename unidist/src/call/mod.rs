@@ -11,6 +11,7 @@ mod log;
 mod queue;
 mod state;
 mod table;
+mod watch;
 
 use std::future::Future;
 use std::pin::Pin;

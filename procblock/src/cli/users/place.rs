@@ -13,7 +13,7 @@ use crate::serve::site::{self, SITE_FOLDERS};
 
 /// Where the users are.
 #[derive(Args, Debug)]
-pub(in crate::cli) struct Place {
+pub(crate) struct Place {
     /// The site: its folder or its file; the current folder unless given.
     #[arg(value_name = "SITE")]
     site: Option<PathBuf>,
