@@ -55,16 +55,19 @@ pub use clock::{Alarms, Clock, SystemClock, VirtualClock};
 pub use error::Error;
 pub use limits::{Limits, VALUE_DEPTH_MAX};
 pub use messagequeue::{
-    AddOptions, Added, Claim, DEAD_SUFFIX, Failure, Message, MessageId, MessageQueue, QueueOptions, QueueStatus,
-    REASON_BYTES_MAX, WhenFull,
+    AddOptions, Added, Claim, DEAD_SUFFIX, Failure, Message, MessageId, MessageQueue, QueueOptions, QueueSnapshot,
+    QueueStatus, REASON_BYTES_MAX, WhenFull,
 };
 pub use name::NAME_BYTES_MAX;
-pub use sharedcounter::SharedCounter;
+pub use sharedcounter::{CounterSnapshot, SharedCounter};
 pub use sharedlock::{AcquireOptions, LockGuard, LockInfo, Owner, PERMITS_MAX, SharedLock};
 pub use sharedlog::{LogEntry, LogFollower, LogOptions, LogPage, LogStatus, SharedLog};
 pub use sharedstate::{Bucket, Compared, SEARCH_DEPTH_MAX, Search, SetOptions, SharedState, StateEntry};
 pub use stop::Stop;
-pub use watch::{Change, StateEvent, WatchFilter, Watcher};
+pub use watch::{
+    Change, CounterEvent, CounterWatcher, NameFilter, QueueChange, QueueEvent, QueueWatcher, StateEvent, WatchEvent,
+    WatchFilter, Watcher,
+};
 
 /// An open store. A clone is the same store; the last one dropped closes it.
 #[derive(Clone)]
@@ -94,7 +97,7 @@ impl Unidist {
 
     /// Counters.
     pub fn sharedcounter(&self) -> SharedCounter<'_> {
-        SharedCounter { engine: &*self.engine }
+        SharedCounter { engine: &self.engine }
     }
 
     /// Keys with values, in buckets.

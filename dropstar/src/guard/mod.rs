@@ -91,9 +91,7 @@ impl Access {
                 None if is_changing => Access::Changing,
                 None => Access::Reading,
             },
-            Route::Broken(_) | Route::Static(_) | Route::Folder(_) | Route::Missing | Route::UnknownHost => {
-                Access::Reading
-            }
+            Route::Broken(_) | Route::Static(_) | Route::Folder(_) | Route::Missing => Access::Reading,
         }
     }
 }
@@ -175,6 +173,11 @@ impl Guard {
             page: LogInPage::new(&config.prefix),
             memory,
         })
+    }
+
+    /// Whether the browser reached this server, or a trusted proxy in front of it, through TLS.
+    pub(crate) fn was_reached_by_tls(&self, head: &RequestHead) -> bool {
+        head.is_tls || self.proxies.is_tls(head)
     }
 
     /// Whether everybody may do what nothing is declared about: there are no users, no tokens and no proxy that vouches.

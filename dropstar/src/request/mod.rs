@@ -4,7 +4,7 @@ pub(crate) mod arguments;
 pub(crate) mod body;
 pub(crate) mod cookies;
 pub(crate) mod declared;
-mod head;
+pub(crate) mod head;
 mod multipart;
 mod pairs;
 mod state;

@@ -1,27 +1,20 @@
 //! The way of a request: site and route, guard, arguments, program, answer.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::task::Poll;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, LOCATION, TRANSFER_ENCODING};
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Response, StatusCode, Version};
 use http_body::Body;
-use unidist::Stop;
 
-use crate::answer::{self, AnswerBody, Circumstances, Filling, Form, Problem, accepts_gzip, compress};
+use crate::answer::{self, AnswerBody, Form, Problem, accepts_gzip, compress};
 use crate::guard::{self, Admission, Asked, CSRF_FIELD, Visitor, Whose};
-use crate::request::{Ends, Given, Live, RequestHead, arguments, declared};
-use crate::server::own;
+use crate::request::{Ends, Given, RequestHead, arguments};
 use crate::server::serving::Serving;
-use crate::site::{Entry, Route};
-use crate::{Answer, BoxFuture, Failure, FailureKind, Map, Purpose, Request, RequestState};
-
-/// How long a program has past its deadline to say itself where it was.
-const SLACK: Duration = Duration::from_millis(500);
+use crate::server::{own, run};
+use crate::site::Route;
 
 /// What a body's error has to be.
 pub(crate) trait BodyError: std::error::Error + Send + Sync + 'static {}
@@ -190,7 +183,7 @@ impl Allowed<'_> {
         B::Error: BodyError,
     {
         match route {
-            Route::Page(entry) | Route::Procedure(entry) => self.entry(&entry, content).await,
+            Route::Page(entry) | Route::Procedure(entry) => run::answer(self, &entry, content).await,
             Route::Static(file) => {
                 self.reads("GET, HEAD, OPTIONS")?;
                 if *self.head.method() == Method::OPTIONS {
@@ -201,85 +194,16 @@ impl Allowed<'_> {
             Route::Folder(path) => Ok(self.moved(&path)),
             Route::Own(own) => own::answer(self, own, content).await,
             Route::Broken(broken) => Err(Problem::broken(&broken)),
-            Route::Missing | Route::UnknownHost => Err(Problem::missing()),
+            Route::Missing => Err(Problem::missing()),
         }
     }
 
     /// Refuses methods that change something.
-    pub(crate) fn reads(&self, allow: &'static str) -> Result<(), Problem> {
-        if self.head.is_reading() { Ok(()) } else { Err(Problem::method(allow)) }
-    }
-
-    async fn entry<B>(&self, entry: &Arc<Entry>, content: Content<B>) -> Result<Response<AnswerBody>, Problem>
-    where
-        B: Body<Data = Bytes> + Send + Unpin,
-        B::Error: BodyError,
-    {
-        let allow = entry.methods();
-        match *self.head.method() {
-            Method::OPTIONS => return Ok(options(allow)),
-            Method::POST if allow.contains("POST") => {}
-            Method::GET | Method::HEAD if allow.contains("GET") => {}
-            _ => return Err(Problem::method(allow)),
-        }
-        let mut given = match content {
-            Content::Given(given) => given,
-            Content::Body(body) => arguments::read(&self.head, body, &self.serving.config.limits).await?,
-        };
-        // A page that brings its token where none is wanted gives it to no program either.
-        given.take(CSRF_FIELD);
-        let (values, live) = self.run(entry, &mut given).await?;
-        let circumstances =
-            Circumstances { prefix: &self.serving.prefix, is_tls: self.head.is_tls, method: self.head.method() };
-        let answered = match entry.origin.purpose {
-            Purpose::Rpc => answer::flat(values, circumstances),
-            Purpose::Page => {
-                let filling = Filling {
-                    arguments: Arc::clone(&live.arguments),
-                    state: RequestState::from(live),
-                    prefix: Arc::clone(&self.serving.prefix),
-                    title: entry.loaded.declaration.title.clone(),
-                    form_token: self.visitor.csrf_token(),
-                    wants_json: self.wants_json,
-                };
-                answer::page(entry, values, filling, circumstances).await
-            }
-        };
-        let with_policy = answered.and_then(|answer| with_policy(entry, answer));
-        with_policy.map_err(|detail| Problem::internal(&entry.path(), detail))
-    }
-
-    /// Runs the program of a page or procedure with what was given, in its turn and within its time.
     ///
     /// # Errors
-    /// An argument is wrong, too many programs run, or it failed.
-    pub(crate) async fn run(&self, entry: &Arc<Entry>, given: &mut Given) -> Result<(Map, Live), Problem> {
-        let declaration = &entry.loaded.declaration;
-        declared::convert(declaration, &mut given.arguments)?;
-        let live = Live {
-            head: Arc::clone(&self.head),
-            arguments: given.shared(),
-            origin: Arc::clone(&entry.origin),
-            user: self.visitor.name().cloned(),
-        };
-        let Some(program) = &entry.loaded.program else { return Ok((Map::new(), live)) };
-        let deadline = Instant::now() + declaration.timeout;
-        let _turn = self.serving.turns.take(deadline).await.map_err(|_| Problem::busy())?;
-        let request = Request {
-            arguments: Arc::clone(&live.arguments),
-            state: RequestState::from(live.clone()),
-            deadline,
-            stop: Stop::new(),
-        };
-        let running = Running { program: program.run(&request), stop: &request.stop };
-        let ran = tokio::time::timeout_at((deadline + SLACK).into(), running).await;
-        let timed_out = || {
-            let text = format!("it did not end within {} s", declaration.timeout.as_secs_f64());
-            Err(Failure { kind: FailureKind::TimedOut, text, place: None })
-        };
-        let Answer { values } =
-            ran.unwrap_or_else(|_| timed_out()).map_err(|failure| Problem::failure(&entry.path(), &failure))?;
-        Ok((values, live))
+    /// The request's is one.
+    pub(crate) fn reads(&self, allow: &'static str) -> Result<(), Problem> {
+        if self.head.is_reading() { Ok(()) } else { Err(Problem::method(allow)) }
     }
 
     fn moved(&self, path: &str) -> Response<AnswerBody> {
@@ -307,40 +231,10 @@ const PATH: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
     .add(b'\\')
     .add(b'`');
 
-/// A page's declared Content-Security-Policy, unless its answer has set one.
-fn with_policy(entry: &Entry, mut answer: Response<AnswerBody>) -> Result<Response<AnswerBody>, String> {
-    if let Some(policy) = &entry.loaded.declaration.content_security_policy {
-        let value = HeaderValue::try_from(policy).map_err(|_| format!("the policy {policy:?} can't be a header"))?;
-        answer.headers_mut().entry(CONTENT_SECURITY_POLICY).or_insert(value);
-    }
-    Ok(answer)
-}
-
 /// The methods, for who asks.
 pub(crate) fn options(allow: &'static str) -> Response<AnswerBody> {
     let mut answer = Response::new(AnswerBody::empty());
     *answer.status_mut() = StatusCode::NO_CONTENT;
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     answer
-}
-
-/// A program that runs. Dropped before it ended, because its client went away or its time is over, it is asked to stop
-/// first: what it began elsewhere must not go on.
-struct Running<'a> {
-    program: BoxFuture<'a, Result<Answer, Failure>>,
-    stop: &'a Stop,
-}
-
-impl Future for Running<'_> {
-    type Output = Result<Answer, Failure>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.program.as_mut().poll(context)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.stop.request();
-    }
 }

@@ -5,6 +5,7 @@ pub(crate) mod handle;
 mod listener;
 mod own;
 mod pace;
+mod run;
 pub(crate) mod serving;
 mod tls;
 mod turns;
@@ -200,3 +201,6 @@ fn check(configs: &[ServeConfig]) -> Result<(), StartError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ pub(crate) struct Surroundings {
     /// Makes programs of files.
     pub(crate) loader: Arc<dyn Loader>,
     /// The instance around the server.
+    #[allow(dead_code, reason = "the status pages' and events' own")]
     pub(crate) instance: Arc<dyn Instance>,
     /// Static files in memory.
     pub(crate) static_files: Arc<StaticFiles>,

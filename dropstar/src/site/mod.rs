@@ -7,7 +7,6 @@ mod route;
 mod stamp;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 pub(crate) use fresh::{Current, Fresh};
@@ -32,7 +31,6 @@ pub(crate) struct Shared {
 pub(crate) struct Sites {
     sites: Vec<Content>,
     hosts: HashMap<String, Place>,
-    any_host: bool,
     shared: Shared,
 }
 
@@ -55,7 +53,7 @@ impl Sites {
         let mut hosts = HashMap::new();
         for (index, site) in config.sites.iter().enumerate() {
             for host in std::iter::once(&site.name).chain(&site.aliases) {
-                hosts.entry(host.to_ascii_lowercase()).or_insert(Place { site: index, package: None });
+                hosts.entry(normal(host)).or_insert(Place { site: index, package: None });
             }
         }
         for (index, site) in config.sites.iter().enumerate() {
@@ -63,7 +61,7 @@ impl Sites {
             for (package, mount) in mounts.iter().enumerate() {
                 for host in &mount.aliases {
                     let place = Place { site: index, package: Some(package) };
-                    hosts.entry(host.to_ascii_lowercase()).or_insert(place);
+                    hosts.entry(normal(host)).or_insert(place);
                 }
             }
         }
@@ -71,12 +69,12 @@ impl Sites {
             SiteContent::Folder(folder) => Content::Folder(FolderSite::new(folder)),
             SiteContent::Packages(mounts) => Content::Packages(mounts.iter().map(MountedPackage::new).collect()),
         });
-        Sites { sites: sites.collect(), hosts, any_host: config.any_host, shared }
+        Sites { sites: sites.collect(), hosts, shared }
     }
 
     /// What a request is for. May ask the file system and load a page; reads nothing of a body and runs nothing.
     pub(crate) async fn route(&self, head: &RequestHead) -> Route {
-        let Some((site, package)) = self.site(head) else { return Route::UnknownHost };
+        let Some((site, package)) = self.site(head) else { return Route::Missing };
         if let Some(own) = Own::at(&head.path) {
             return Route::Own(own);
         }
@@ -106,7 +104,7 @@ impl Sites {
     /// The procedure that JSON-RPC calls by this name: the rest of its path behind `/rpc/`, or its whole path without
     /// the first slash.
     pub(crate) async fn procedure(&self, head: &RequestHead, method: &str) -> Route {
-        let Some((site, package)) = self.site(head) else { return Route::UnknownHost };
+        let Some((site, package)) = self.site(head) else { return Route::Missing };
         for path in [format!("/rpc/{method}"), format!("/{method}")] {
             let route = site.route(&path, package, &self.shared).await;
             if matches!(route, Route::Procedure(_) | Route::Broken(_)) {
@@ -116,12 +114,10 @@ impl Sites {
         Route::Missing
     }
 
+    /// The site of a request's host. The guard has its say about hosts that no site names, which are the first site's:
+    /// the listener's address, `localhost`, or any.
     fn site(&self, head: &RequestHead) -> Option<(&Content, Option<usize>)> {
-        let place = match self.hosts.get(&head.host) {
-            Some(place) => *place,
-            None if self.any_host || is_listener(head) => Place { site: 0, package: None },
-            None => return None,
-        };
+        let place = self.hosts.get(&head.host).copied().unwrap_or(Place { site: 0, package: None });
         Some((self.sites.get(place.site)?, place.package))
     }
 }
@@ -149,12 +145,7 @@ impl Content {
     }
 }
 
-/// Whether the Host is `localhost` or the very address that was reached: no name that an attacker could point here.
-fn is_listener(head: &RequestHead) -> bool {
-    let address: Result<IpAddr, _> = head.host.parse();
-    match address {
-        Ok(address) => address == head.local.ip().to_canonical() || address == head.local.ip(),
-        // HTTP/1.0 may name no host.
-        Err(_) => head.host.is_empty() || head.host == "localhost" || head.host.ends_with(".localhost"),
-    }
+/// A host as requests' are: in lower case, without the root's dot and the brackets of an address.
+fn normal(host: &str) -> String {
+    host.trim_end_matches('.').trim_matches(['[', ']']).to_ascii_lowercase()
 }

@@ -23,8 +23,6 @@ pub(crate) enum Route {
     Own(Own),
     /// There is no such thing.
     Missing,
-    /// The request's Host is none of the sites.
-    UnknownHost,
 }
 
 /// The server's own routes, the same on every site.

@@ -7,6 +7,7 @@
     reason = "helpers of tests: what does not hold is a failed test"
 )]
 
+mod attacks;
 mod connections;
 mod pages;
 mod procedures;
@@ -14,3 +15,5 @@ mod requests;
 mod sites;
 mod static_files;
 mod support;
+mod tls;
+mod users;

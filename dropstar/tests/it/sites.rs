@@ -40,11 +40,10 @@ fn the_host_chooses_the_site_and_an_unknown_one_is_misdirected() {
         ("localhost", "one"),
         ("127.0.0.1", "one"),
         ("127.0.0.1:5", "one"),
-        ("a.localhost", "one"),
     ] {
         assert_eq!(at(&site, host, "/").text(), text, "{host}");
     }
-    for host in ["evil.test", "127.0.0.2", "[::1]", "localhost.evil.test", "1"] {
+    for host in ["evil.test", "192.0.2.1", "localhost.evil.test", "1"] {
         assert_eq!(at(&site, host, "/").status, 421, "{host}");
         assert_eq!(at(&site, host, "/healthz").status, 421, "{host}");
     }

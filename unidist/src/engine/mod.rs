@@ -29,7 +29,7 @@ use crate::sharedlog::{LogOptions, LogPage, LogStatus};
 use crate::sharedstate::{Compared, KeyFilter, Search, SetOptions, StateEntry};
 use crate::timer::Timers;
 use crate::wait::Ticket;
-use crate::watch::{WatchFilter, WatchSource};
+use crate::watch::{CounterEvent, NameFilter, QueueEvent, WatchFilter, WatchSource};
 
 /// A store.
 pub(crate) trait Engine: Send + Sync {
@@ -52,6 +52,9 @@ pub(crate) trait Engine: Send + Sync {
     }
 }
 
+/// Counters at one moment, and the store's revision of that moment.
+pub(crate) type CounterValues = (Vec<(Arc<str>, i64)>, u64);
+
 /// Numbers by name. Each call is atomic.
 pub(crate) trait Counters: Send + Sync {
     fn get(&self, name: &str) -> Result<i64, Error>;
@@ -62,6 +65,9 @@ pub(crate) trait Counters: Send + Sync {
     fn remove(&self, name: &str) -> Result<bool, Error>;
     /// All counters as they were at one moment.
     fn all(&self) -> Result<Vec<(Arc<str>, i64)>, Error>;
+    /// As `all`, with the revision of that moment; changes after it can be watched.
+    fn snapshot(&self) -> Result<CounterValues, Error>;
+    fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<CounterEvent>>, Error>;
 }
 
 /// A lock that was had.
@@ -134,6 +140,7 @@ pub(crate) struct StateWrite<'a> {
     pub(crate) bytes: usize,
     pub(crate) options: &'a SetOptions,
     /// Whether the caller will look at the value before; an engine may leave it out otherwise.
+    #[cfg_attr(not(feature = "file"), expect(dead_code, reason = "memory: has it at hand"))]
     pub(crate) wants_before: bool,
 }
 
@@ -203,6 +210,9 @@ pub(crate) trait Queues: Send + Sync {
     fn delete(&self, queue: &str) -> Result<bool, Error>;
     fn configure(&self, queue: &str, options: QueueOptions) -> Result<(), Error>;
     fn status(&self, queue: &str) -> Result<Option<QueueStatus>, Error>;
+    /// As `status`, with the revision of that moment; changes after it can be watched.
+    fn snapshot(&self, queue: &str) -> Result<(Option<QueueStatus>, u64), Error>;
+    fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<QueueEvent>>, Error>;
     fn names(&self) -> Result<Vec<Arc<str>>, Error>;
 }
 

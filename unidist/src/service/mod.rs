@@ -13,6 +13,7 @@ mod perform;
 mod server;
 mod session;
 mod tasks;
+mod watching;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};

@@ -11,7 +11,7 @@ use crate::messagequeue::{Delivery, QueueOptions};
 use crate::sharedlock::Owner;
 use crate::sharedlog::LogOptions;
 use crate::sharedstate::Search;
-use crate::watch::{StateEvent, WatchFilter};
+use crate::watch::{NameFilter, WatchFilter};
 
 /// One request. A `wait` numbers, within the session, what is answered later; a request that has none never waits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub(crate) enum Ask {
     CounterAdd { name: String, by: i128 },
     CounterRemove { name: String },
     CounterAll {},
+    CounterSnapshot {},
+    CounterWatch { wait: u64, filter: NameFilter, from: Option<u64> },
     Lock(LockAsk),
     LockCancel { wait: u64 },
     LockRelease { name: String, holder: HolderAsk },
@@ -56,6 +58,8 @@ pub(crate) enum Ask {
     QueueDelete { queue: String },
     QueueConfigure { queue: String, options: QueueOptions },
     QueueStatus { queue: String },
+    QueueSnapshot { queue: String },
+    QueueWatch { wait: u64, filter: NameFilter, from: Option<u64> },
     QueueNames {},
     LogAppend { log: String, value: Value },
     LogRead { log: String, offset: u64, limit: usize },
@@ -143,10 +147,10 @@ pub(crate) enum VerdictAsk {
     Extend(Duration),
 }
 
-/// Changes of the state that were read.
+/// Changes that were read.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Changes {
-    pub(crate) events: Vec<StateEvent>,
+pub(crate) struct Changes<E> {
+    pub(crate) events: Vec<E>,
     /// Why there are no more after these.
     pub(crate) fault: Option<Value>,
     /// Up to where nothing is missing.
@@ -169,6 +173,7 @@ pub(crate) enum Note {
 
 impl Ask {
     /// Whether doing it twice is not the same as doing it once, or the second answer another.
+    #[expect(clippy::match_like_matches_macro, reason = "a line for each kind of thing")]
     pub(crate) fn is_change(&self) -> bool {
         match self {
             Ask::CounterSwap { .. } | Ask::CounterAdd { .. } | Ask::CounterRemove { .. } => true,

@@ -32,6 +32,30 @@ fn counters_by_name() {
 }
 
 #[test]
+fn changes_of_counters_and_queues_by_name_go_on_from_a_snapshot() {
+    each_engine(|Store { shared, .. }| {
+        let call = |name: &str, args| call(&shared, name, args).unwrap();
+        call("sharedcounter.set", json!(["n", 1]));
+        let snapshot = call("sharedcounter.snapshot", json!([]));
+        assert_eq!(snapshot["values"], json!({"n": 1}));
+        call("sharedcounter.increment", json!(["n"]));
+        call("sharedcounter.increment", json!(["other"]));
+        let changes = call("sharedcounter.changes", json!([snapshot["revision"], {"name": "n"}]));
+        assert_eq!(changes["events"].as_array().unwrap().len(), 1);
+        assert_eq!((&changes["events"][0]["name"], &changes["events"][0]["value"]), (&json!("n"), &json!(2)));
+        let after = call("sharedcounter.changes", json!([changes["revision"]]));
+        assert_eq!(after["events"], json!([]));
+
+        let snapshot = call("messagequeue.snapshot", json!(["q"]));
+        assert_eq!(snapshot["status"], Value::Null);
+        call("messagequeue.add", json!(["q", "m"]));
+        let changes = call("messagequeue.changes", json!([snapshot["revision"], {"prefix": "q"}]));
+        let event = &changes["events"][0];
+        assert_eq!((&event["change"], &event["id"], &event["count"]), (&json!("added"), &json!("#1"), &json!(1)));
+    });
+}
+
+#[test]
 fn locks_by_name_are_the_callers_and_a_busy_one_is_false() {
     each_engine(|Store { shared, .. }| {
         assert_eq!(call(&shared, "sharedlock.acquire", json!(["l", {"lease": 2.5}])).unwrap(), json!(1));
@@ -135,7 +159,7 @@ fn a_wait_by_name_ends_with_what_it_waits_for() {
 fn mistakes_are_named_with_what_would_be_right() {
     each_engine(|Store { shared, .. }| {
         for (name, args, expected) in [
-            ("sharedcounter.incremnt", json!([]), "sharedcounter has all, decrement, delete"),
+            ("sharedcounter.incremnt", json!([]), "sharedcounter has all, changes, decrement, delete"),
             ("counter.increment", json!([]), "the modules are messagequeue"),
             ("", json!([]), "the modules are"),
             ("sharedcounter.increment", json!([]), "the argument name is missing: (name, by?)"),

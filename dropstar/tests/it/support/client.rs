@@ -102,6 +102,20 @@ impl Connection {
         begun.then(|| self.reply())
     }
 
+    /// Nothing more is sent.
+    pub(crate) fn end_sending(&mut self) {
+        // The server may have closed already.
+        let _ = self.stream.get_ref().shutdown(std::net::Shutdown::Write);
+    }
+
+    /// Everything that comes until the server closes.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // A reset ends it too.
+        let _ = self.stream.read_to_end(&mut rest);
+        rest
+    }
+
     fn line(&mut self) -> String {
         let mut line = String::new();
         self.stream.read_line(&mut line).unwrap();
@@ -115,6 +129,14 @@ impl Connection {
             // A reset closes too.
             matches!(self.stream.read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset)
         }
+    }
+
+    /// Everything that comes until the server closes.
+    pub(crate) fn until_closed(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // A reset closes too; what came before it counts.
+        let _ = self.stream.read_to_end(&mut bytes);
+        bytes
     }
 
     pub(crate) fn close_sending(&mut self) {

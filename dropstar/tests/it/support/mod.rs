@@ -2,6 +2,7 @@
 
 mod client;
 mod language;
+mod log_lines;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use unidist::Unidist;
 
 pub(crate) use client::{Connection, Reply};
 pub(crate) use language::{Json, Seen};
+pub(crate) use log_lines::audit_lines;
 
 /// The longest that anything in a test may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
