@@ -10,6 +10,7 @@ mod new;
 mod own_words;
 mod run;
 mod schema;
+mod serve;
 mod series;
 mod users;
 
@@ -47,6 +48,8 @@ struct Cli {
 enum Command {
     /// Run a block file; the word `run` may be left out.
     Run(run::RunArgs),
+    /// Serve a folder or a site file over HTTP, until Ctrl-C.
+    Serve(serve::ServeArgs),
     /// Check block files without running them.
     Check(check::CheckArgs),
     /// Print the JSON Schema of block files, for editors.
@@ -84,6 +87,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::try_parse_from(words) {
         Ok(cli) => match cli.command {
             Command::Run(arguments) => run::run(arguments),
+            Command::Serve(arguments) => serve::run(arguments),
             Command::Check(arguments) => check::run(&arguments),
             Command::Schema(arguments) => schema::run(&arguments),
             Command::Docs(arguments) => docs::run(&arguments),

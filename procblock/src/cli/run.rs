@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use log::LevelFilter;
 
-use crate::block::Processed;
+use crate::block::{Compiled, Processed};
 use crate::cli::own_words::{OwnWords, take_own};
 use crate::cli::{EXIT_BAD_FILE, EXIT_DONE, EXIT_FAILED, EXIT_USAGE};
 use crate::life::{End, Life};
@@ -99,12 +99,8 @@ fn start(mut arguments: RunArgs, file: &Path) -> Result<ExitCode, StartError> {
         return Ok(ExitCode::from(EXIT_USAGE));
     }
     let stays = !arguments.once && (compiled.usage.longrunning || compiled.stays);
-    let kept = if stays { LevelFilter::Info } else { LevelFilter::Off };
-    let logging =
-        LoggingOptions { kept, file: arguments.log_file.take(), ..LoggingOptions::with_verbosity(arguments.verbose) };
-    if let Err(error) = logging::start(&logging) {
-        eprintln!("error: {error}");
-        return Ok(ExitCode::from(EXIT_FAILED));
+    if let Err(code) = start_logging(arguments.verbose, arguments.log_file.take(), stays) {
+        return Ok(code);
     }
     let options = RunOptions {
         name: arguments.name,
@@ -113,18 +109,38 @@ fn start(mut arguments: RunArgs, file: &Path) -> Result<ExitCode, StartError> {
         set: arguments.set.iter().map(|pair| split_pair(pair)).collect(),
         once: arguments.once,
     };
-    for warning in &compiled.warnings {
-        log::warn!("{warning}");
-    }
-    for path in &compiled.files {
-        log::info!("Importing YAML: {}", path.display());
-    }
+    tell_of(&compiled);
     let again = file.to_path_buf();
     let life = Life {
         runner: Runner::new(file, compiled, &words, options)?,
         words,
         load: Box::new(move || load(&again)),
     };
+    Ok(execute(life, |processed| report(processed, arguments.output)))
+}
+
+/// Starts the log; what a long run logs is kept for `procblock logs`. The error is the exit code, told already.
+pub(super) fn start_logging(verbose: u8, file: Option<PathBuf>, stays: bool) -> Result<(), ExitCode> {
+    let kept = if stays { LevelFilter::Info } else { LevelFilter::Off };
+    let logging = LoggingOptions { kept, file, ..LoggingOptions::with_verbosity(verbose) };
+    logging::start(&logging).map_err(|error| {
+        eprintln!("error: {error}");
+        ExitCode::from(EXIT_FAILED)
+    })
+}
+
+/// Logs what there is to say about a file that is accepted.
+pub(super) fn tell_of(compiled: &Compiled) {
+    for warning in &compiled.warnings {
+        log::warn!("{warning}");
+    }
+    for path in &compiled.files {
+        log::info!("Importing YAML: {}", path.display());
+    }
+}
+
+/// Lives a life on a runtime of its own, from start to stop.
+pub(super) fn execute(life: Life, report: impl FnOnce(&Processed)) -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(2, usize::from) + LOST_THREADS_MAX;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -134,20 +150,20 @@ fn start(mut arguments: RunArgs, file: &Path) -> Result<ExitCode, StartError> {
         .build();
     let ended = match runtime {
         Ok(runtime) => {
-            let ended = runtime.block_on(life.live(|processed| report(processed, arguments.output)));
+            let ended = runtime.block_on(life.live(report));
             runtime.shutdown_background();
             ended
         }
         Err(error) => Err(format!("the runtime could not start: {error}")),
     };
     logging::finish(LOG_WAIT);
-    Ok(match ended {
+    match ended {
         Ok(end) => ExitCode::from(exit_code(&end)),
         Err(text) => {
             eprintln!("error: {text}");
             ExitCode::from(EXIT_FAILED)
         }
-    })
+    }
 }
 
 fn exit_code(end: &End) -> u8 {
