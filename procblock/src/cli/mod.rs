@@ -11,6 +11,7 @@ mod own_words;
 mod run;
 mod schema;
 mod series;
+mod usage_error;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -86,7 +87,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Graph(arguments) => graph::run(&arguments),
         },
         Err(error) => {
-            let _ = error.print();
+            match usage_error::text(&error) {
+                Some(text) => eprintln!("{text}"),
+                None => drop(error.print()),
+            }
             ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { EXIT_DONE })
         }
     }
