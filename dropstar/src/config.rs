@@ -7,6 +7,9 @@ use std::time::Duration;
 /// The port unless told otherwise.
 pub const PORT_DEFAULT: u16 = 8686;
 
+/// The name of the file of users and tokens, in a site's folder or beside its file, unless the site names another.
+pub const USERS_FILE: &str = "users.json";
+
 /// One listener and the sites on it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServeConfig {
@@ -29,10 +32,11 @@ pub struct ServeConfig {
     pub status: String,
     /// Limits.
     pub limits: Limits,
-    /// The file of users and tokens; absent or empty means that there are none.
+    /// The file of users and tokens; absent or empty means that there are none. `procblock user` writes it beside the
+    /// site's file, or in the site's folder, as [`USERS_FILE`].
     pub users: Option<PathBuf>,
-    /// A header in which a proxy gives the user's name, and the addresses from which it is believed.
-    pub trusted_proxy: Option<(String, Vec<IpAddr>)>,
+    /// The proxies in front of the server, whose headers are believed. Default: none.
+    pub trusted_proxy: Option<TrustedProxy>,
 }
 
 impl ServeConfig {
@@ -96,6 +100,16 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// The private key.
     pub key: PathBuf,
+}
+
+/// Proxies whose headers are believed: `X-Forwarded-For`, `X-Forwarded-Host`, `X-Forwarded-Proto`, and the user's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedProxy {
+    /// Their addresses.
+    pub addresses: Vec<IpAddr>,
+    /// The header in which they give the name of the user who logged in there; they must take it away from what clients
+    /// send. Default: none, so that users log in here.
+    pub user_header: Option<String>,
 }
 
 /// The limits of a listener.

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use unidist::Stop;
 
-use crate::{Declaration, Map};
+use crate::{Declaration, Map, RequestState};
 
 /// A boxed future that may be sent between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -27,10 +27,9 @@ pub trait Program: Send + Sync {
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The arguments: of the query, and of the body over them.
-    pub arguments: Map,
-    /// `headers`, `cookies`, `path`, `args`, `method`, `host`, `port`, `protocol` (`http` or `rpc`), `page` and
-    /// `page_mount` or `rpc` and `rpc_mount`, `package`, `user`, `render`.
-    pub state: Map,
+    pub arguments: Arc<Map>,
+    /// What else is known of the request, each value made when it is asked for.
+    pub state: RequestState,
     /// When it must have ended.
     pub deadline: Instant,
     /// Requested when the client is gone or the server ends.

@@ -27,7 +27,7 @@ pub struct RunError {
     pub kind: RunErrorKind,
     /// One sentence, lower case, that names the thing and the value.
     pub message: String,
-    /// The step's name, else its kind and position, when a step failed.
+    /// The step's name, else its kind; the tag's key when the tag itself failed.
     pub step: Option<String>,
     /// `file:line:col` of the step, or of the script's own line.
     pub place: Option<String>,

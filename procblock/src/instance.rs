@@ -12,11 +12,13 @@ use unidist::{Stop, Unidist};
 use crate::background::Background;
 use crate::host::Host;
 use crate::host::api::{Api, LockOwners};
+use crate::http::HttpClient;
 use crate::process::Keeper;
 use crate::script::{ScriptConfig, Scripts};
 use crate::series::SeriesClient;
 use crate::state_files::StateFiles;
 use crate::thread::RunThreads;
+use crate::workers::Workers;
 
 /// How long an ending instance waits for runs under way: the children's grace and a little.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
@@ -74,12 +76,16 @@ pub struct Instance {
     pub keeper: Keeper,
     /// The client of procblock-series.
     pub series: Arc<SeriesClient>,
+    /// Sends requests to HTTP servers.
+    pub http: Arc<HttpClient>,
     /// The run-threads.
     pub threads: RunThreads,
     owners: AtomicU64,
     lock_owners: Arc<LockOwners>,
     /// Lists and workers that go on beside the blocks.
     pub background: Background,
+    /// What is known of the workers.
+    pub workers: Workers,
     seen: Mutex<HashSet<String>>,
 }
 
@@ -95,12 +101,14 @@ impl Instance {
         let files = StateFiles::load(&unidist, &config.load_state).map_err(StartFailure::State)?;
         let keeper = Keeper::new(config.keeper);
         let series = Arc::new(SeriesClient::new(config.series));
+        let http = Arc::new(HttpClient::default());
         let lock_owners = Arc::new(LockOwners::default());
         let host: Arc<dyn Host> = Arc::new(Api {
             unidist: unidist.clone(),
             own: own.clone(),
             keeper: keeper.clone(),
             series: Arc::clone(&series),
+            http: Arc::clone(&http),
             stop: stop.clone(),
             lock_owners: Arc::clone(&lock_owners),
             files,
@@ -120,9 +128,11 @@ impl Instance {
             scripts,
             keeper,
             series,
+            http,
             owners: AtomicU64::new(1),
             lock_owners,
             background: Background::default(),
+            workers: Workers::default(),
             seen: Mutex::default(),
         }))
     }
@@ -166,6 +176,7 @@ impl Instance {
         let seen = std::mem::take(&mut *self.seen.lock());
         self.threads.retain(&seen);
         self.background.retain(&seen);
+        self.workers.retain(&seen);
     }
 
     /// Ends everything: run-threads, background lists, scripts, children; stores what was measured.

@@ -17,6 +17,7 @@ use crate::error::RunErrorKind;
 use crate::instance::Instance;
 use crate::runner::{Runner, load};
 use crate::units::format_duration;
+use crate::value::Value;
 
 /// Reloads that wait: one more than the one under way, since it will read the newest file anyway.
 const RELOADS_WAITING_MAX: usize = 1;
@@ -74,8 +75,8 @@ impl Life {
             log::info!("Long Running Process: Starting...  (CWD: {})", folder.display());
         }
         let processed = self.runner.process(&instance).await;
-        report(&processed);
-        if self.runner.repeats_in_vain() {
+        report(&told(&processed, &instance, signal.load(Ordering::SeqCst)));
+        if self.runner.repeats_in_vain() && !instance.stop.is_requested() {
             let file = self.runner.file.display();
             log::warn!("{file} has repeated steps and ended after one pass; longrunning: true in __usage lets it stay");
         }
@@ -179,6 +180,22 @@ impl Life {
             }
         }
     }
+}
+
+/// What is reported of the first pass: a stop that was asked for is no error, neither of a long run nor after a signal.
+/// The result of a short one shows what it was stopped at, as it is not whole.
+fn told(processed: &Processed, instance: &Instance, signal: i32) -> Processed {
+    let is_asked_for = instance.is_longrunning || signal != 0;
+    let mut told = processed.clone();
+    if let Some(error) = told.error.take_if(|error| is_asked_for && error.kind == RunErrorKind::Stopped) {
+        log::info!("the first pass was stopped: {error}");
+        if let Value::Object(map) = &mut told.result
+            && !instance.is_longrunning
+        {
+            map.insert("error".into(), error.to_value());
+        }
+    }
+    told
 }
 
 /// The instance's name, its own until the claim is dropped.

@@ -7,7 +7,7 @@ use crate::block::{Compiled, Input, Processed, Run, compile};
 use crate::instance::{Instance, InstanceConfig, node_name};
 use crate::load::{LoadError, load_file};
 use crate::usage::{self, Given, UsageError};
-use crate::value::{Map, Value};
+use crate::value::{DEPTH_MAX, Map, Value, check_depth};
 
 /// What a caller may say about a run, besides the file.
 #[derive(Debug, Clone, Default)]
@@ -73,7 +73,13 @@ impl Runner {
         let mut input = compiled.data.clone();
         input.extend(given);
         for (name, value) in &options.set {
+            if name.split('.').count() > DEPTH_MAX {
+                return Err(UsageError(format!("error: --set: a name has more than {DEPTH_MAX} parts")).into());
+            }
             set_path(&mut input, name, serde_json::from_str(value).unwrap_or_else(|_| value.clone().into()));
+        }
+        for (name, value) in &input {
+            check_depth(name, value).map_err(|text| UsageError(format!("error: {text}")))?;
         }
         for secret in compiled.usage.secrets(&input) {
             crate::logging::hide(&secret);
@@ -132,7 +138,7 @@ impl Runner {
 
     /// Runs the file's block once, in `instance`; what an earlier pass started and this one names goes on.
     pub async fn process(&self, instance: &Arc<Instance>) -> Processed {
-        let input = Input { input_data: self.input.clone(), request_state: Map::new(), globals: self.globals() };
+        let input = Input::new(self.input.clone(), self.globals());
         let mut run = Run::new(Arc::clone(instance), Arc::new(input), self.folder());
         self.compiled.block.process(&mut run).await
     }

@@ -96,3 +96,33 @@ fn two_processes_exclude_each_other_by_a_lock() {
     assert!(second.failure()["error"]["message"].as_str().unwrap().contains("shared"), "{second}");
     assert_eq!(first.interrupt().code, Some(130), "a short file ended by a signal");
 }
+
+#[test]
+fn a_value_that_would_hold_itself_once_more_in_every_round_is_refused() {
+    let (deeper, nested) = ("would nest deeper than 100 levels", "nested deeper than 64 levels");
+    let blocks = "blocks:\n  grow: {list add d: '${c}', c: '${d}'}\n";
+    let steps = [
+        ("set: {a: {b: '${a}'}}", deeper),
+        ("set: {a: '${[a]}'}", deeper),
+        ("lua: 'return {a = {b = pipe_data.a}}'", nested),
+        ("python: 'return {\"a\": {\"b\": pipe_data[\"a\"]}}'", nested),
+        (r#"{exec: [echo, '{"a": {"b": ${a}}}'], output: json}"#, deeper),
+        ("call: grow", "d would nest deeper than 100 levels; is it added to itself?"),
+    ];
+    for (step, told) in steps {
+        let step = step.trim_start_matches('{').trim_end_matches(if step.starts_with('{') { "}" } else { "" });
+        let ended = Run::block(&format!("data: {{a: 1, c: []}}\nrun:\n  - {{{step}, loop: 10000}}\n{blocks}")).end();
+        let error = ended.failure()["error"]["message"].as_str().unwrap().to_string();
+        assert!(error.contains(told), "{step}: {error}");
+    }
+    // Tags that each hold the one before.
+    let mut tower = String::from("t0: []\n");
+    for level in 1..=10_000 {
+        tower.push_str(&format!("t{level}: ['${{t{}}}']\n", level - 1));
+    }
+    let ended = Run::block(&tower).end();
+    assert!(ended.failure()["error"]["message"].as_str().unwrap().contains(deeper), "{}", ended.stderr);
+    let dotted = format!("{}=1", vec!["a"; 100_000 / 2].join("."));
+    let ended = Run::block("run: []\n").own(["--set", &dotted]).end();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(2), "error: --set: a name has more than 100 parts\n"));
+}

@@ -313,3 +313,45 @@ fn a_stop_that_takes_too_long_is_told_after_its_limit() {
     assert_eq!(ended.code, Some(0), "{ended}");
     ended.leaves_nothing_within(Duration::ZERO);
 }
+
+#[test]
+fn the_status_shows_what_workers_do() {
+    let block = "
+__usage: {longrunning: true}
+run:
+  - queue: {add: jobs, message: good}
+  - queue: {add: jobs, message: bad}
+  - queue: {add: jobs, message: slow}
+run workers:
+  crew:
+    queue: jobs
+    workers: 2
+    attempts: 2
+    retry delay: 1ms
+    dead letters: given_up
+    run:
+      - {if: message == 'bad', lua: error('never good')}
+      - {if: message == 'slow', exec: [sleep, '600']}
+";
+    let running = Run::block(block).start();
+    assert_eq!(running.wait_for_result()["run workers"], json!({"crew": {"is_running": true, "queue": "jobs"}}));
+    let status = || {
+        let text = printed(&running, &["status", "-o", "json"]);
+        serde_json::from_str::<Value>(&text).unwrap()["workers"]["crew"].clone()
+    };
+    let expected = json!({
+        "is_running": true, "queue": "jobs", "workers": 2, "workers_max": 2, "busy": 1, "waiting": 0, "claimed": 4,
+        "done": 1, "failed": 2, "dead_letters": 1, "error": null,
+    });
+    let counts = |mut status: Value| {
+        status["error"] = Value::Null;
+        status
+    };
+    eventually("the workers' counts", || counts(status()) == expected);
+    assert!(status()["error"].as_str().unwrap().contains("never good"), "{}", status());
+    let text = printed(&running, &["status"]);
+    assert!(text.contains("crew     jobs   2 of 2  1     0        4        1     2       1             ok"), "{text}");
+    let ended = running.interrupt();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    ended.leaves_nothing_within(Duration::ZERO);
+}

@@ -16,6 +16,7 @@ mod cases;
 mod children;
 mod command_line;
 mod control;
+mod http;
 mod life;
 mod scripts;
 mod steps;

@@ -284,3 +284,59 @@ fn memory_grows_with_the_number_of_threads_and_not_its_square() {
     running.wait_for_result();
     assert!(running.memory_peak() < 150 << 20, "{} MiB", running.memory_peak() >> 20);
 }
+
+#[test]
+fn a_hanging_first_run_does_not_delay_the_others_of_its_list() {
+    let block = "
+run:
+  - set: {word: early}
+  - {exec: [sleep, '600'], every: 1h, name: hanging}
+  - {lua: \"file.append('log.txt', pipe_data.word .. '\\\\n')\", every: 20ms, name: prompt}
+  - {lua: \"file.append('other.txt', 'x\\\\n')\", every: 20ms, name: conditional, if: word == 'early'}
+  - {lua: \"file.append('later.txt', 'x\\\\n')\", every: 20ms, name: later}
+";
+    let running = Run::block(&format!("{LONGRUNNING}{block}")).start();
+    assert!(running.wait_for_lines("log.txt", 3).starts_with("early\nearly\n"));
+    running.wait_for_lines("later.txt", 3);
+    // What an `if` asks for may come from the ones before it.
+    assert!(!running.path("other.txt").exists());
+    let ended = running.interrupt();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    ended.leaves_nothing_within(Duration::ZERO);
+}
+
+#[test]
+fn repeated_steps_see_the_plain_steps_before_them_and_their_results_come_in_order() {
+    let block = "
+run:
+  - {lua: 'return {n = 1, last = \"a\"}', every: 1h, name: a}
+  - {lua: 'time.sleep(0.2); return {n = 2, last = \"b\"}', every: 1h, name: b}
+  - {lua: 'return {n = 3, last = \"c\"}', every: 1h, name: c, if: n == 2}
+  - {set: {m: '${n + 1}'}}
+  - {lua: 'return {seen = pipe_data.m}', every: 1h, name: d}
+";
+    let run = Run::block(block).end().result()["run"].clone();
+    assert_eq!([&run["last"], &run["n"], &run["m"], &run["seen"]], [&json!("c"), &json!(3), &json!(4), &json!(4)]);
+    let names: Vec<&String> = run.as_object().unwrap().keys().filter(|key| key.starts_with("run_thread.")).collect();
+    assert_eq!(names, ["run_thread.a", "run_thread.b", "run_thread.c", "run_thread.d"]);
+}
+
+#[test]
+fn a_run_that_fails_again_and_again_is_told_once_and_so_is_its_recovery() {
+    let script = "
+function ProcessBlock()
+  local n = unidist.sharedcounter.increment('n')
+  file.append('log.txt', n .. '\\n')
+  if n <= 10 then error('broken') elseif n <= 20 then error('worse') end
+end
+";
+    let step = "{script: a.lua, every: 10ms, name: t, retry: {attempts: 2, delay: 1ms}}";
+    let running = Run::block(&format!("{LONGRUNNING}run:\n  - {step}\n")).file("a.lua", script).start();
+    running.wait_for_lines("log.txt", 22);
+    running.wait_for_error_text("run-thread t: runs again after 10 failures in ");
+    let ended = running.interrupt();
+    let told: Vec<&str> = ended.stderr.lines().filter(|line| line.contains("run-thread t: ")).collect();
+    assert_eq!(told.len(), 3, "{ended}");
+    assert!(told[0].contains("broken") && told[1].contains("worse"), "{ended}");
+    assert_eq!(ended.stderr.matches("attempt 1 of 2").count(), 1, "{ended}");
+}

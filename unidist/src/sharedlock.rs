@@ -14,6 +14,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::{Engine, Grant, HolderKey, LockAnswer, LockTicket};
 use crate::error::Error;
 use crate::name;
@@ -46,6 +48,15 @@ impl Owner {
     /// The owner of one acquisition and its guard, equal to no other of that lock.
     pub(crate) fn guard(fence: u64) -> Self {
         Owner(OwnerKind::Guard(fence))
+    }
+
+    /// The fencing number of the acquisition whose guard it is.
+    #[cfg(feature = "node")]
+    pub(crate) fn fence(&self) -> Option<u64> {
+        match &self.0 {
+            OwnerKind::Guard(fence) => Some(*fence),
+            OwnerKind::Named(_) => None,
+        }
     }
 
     /// The text of a named owner.
@@ -89,7 +100,7 @@ impl Default for AcquireOptions {
 }
 
 /// A lock's holder, for people and programs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockInfo {
     /// The lock.
     pub name: String,

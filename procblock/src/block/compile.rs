@@ -139,21 +139,7 @@ pub fn survey(document: Document) -> Survey {
 
 fn build(document: Document) -> (Compiled, Compiler) {
     let root = Arc::new(document.root);
-    let mut compiler = Compiler {
-        problems: Problems::new(),
-        script_prefix: None,
-        thread_names: HashMap::new(),
-        repeats: false,
-        stays: false,
-        series_paths: Vec::new(),
-        scripts: Vec::new(),
-        files_named: Vec::new(),
-        seen_levels: 0,
-        root: Arc::clone(&root),
-        called: HashMap::new(),
-        waiting: Vec::new(),
-        files: document.files,
-    };
+    let mut compiler = Compiler::new(Arc::clone(&root), document.files);
     let usage = Usage::read(&root, &mut compiler.problems);
     super::top::check(&root, &mut compiler.problems);
     let data = root.get("data").map(|entry| entry.value.to_value());
@@ -208,6 +194,30 @@ fn same_first_word(key: &str) -> Option<&'static str> {
 }
 
 impl Compiler {
+    /// For blocks of a file with this root, in which `call` finds its blocks, and the files it was read from.
+    pub fn new(root: Arc<Node>, files: Vec<PathBuf>) -> Self {
+        Compiler {
+            problems: Problems::new(),
+            script_prefix: None,
+            thread_names: HashMap::new(),
+            repeats: false,
+            stays: false,
+            series_paths: Vec::new(),
+            scripts: Vec::new(),
+            files_named: Vec::new(),
+            seen_levels: 0,
+            root,
+            called: HashMap::new(),
+            waiting: Vec::new(),
+            files,
+        }
+    }
+
+    /// Every file that was read.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// Notes a script of the block being compiled; `script` is none while its path is filled in at run time.
     pub fn add_script(&mut self, script: Option<&Arc<Script>>, node: &Node) {
         self.seen_levels = SEEN_BY_SCRIPT;
@@ -376,8 +386,8 @@ impl Compiler {
         }
     }
 
-    /// Compiles the blocks that `call` named; they may call further ones.
-    fn finish_called(&mut self) {
+    /// Compiles the blocks that `call` named; they may call further ones. To be called when all else is compiled.
+    pub fn finish_called(&mut self) {
         while let Some((slot, root, name, mark)) = self.waiting.pop() {
             let Some(node) = self.find_block(&root, &name, &mark) else { continue };
             self.seen_levels = 0;

@@ -93,7 +93,7 @@ impl Block {
                 Ok(outcome) => save(run, &tag.key, outcome),
                 Err(failure) => {
                     save(run, &tag.key, failure.so_far);
-                    let error = placed(*failure.error, &tag.mark);
+                    let error = of_tag(*failure.error, tag);
                     match &progress.error {
                         Some(_) => log::error!("{error}"),
                         None => {
@@ -111,11 +111,17 @@ impl Block {
         let (name, mark) = self.return_tag.as_ref()?;
         Some(result.get(name).cloned().ok_or_else(|| {
             let known: Vec<&str> = result.keys().map(String::as_str).collect();
-            let text =
-                format!("__return_tag names \"{name}\", which is not in the result; it has: {}", known.join(", "));
-            placed(RunError::failed(text), mark)
+            let text = format!("\"{name}\" is not in the result; it has: {}", known.join(", "));
+            RunError { step: Some("__return_tag".into()), ..placed(RunError::failed(text), mark) }
         }))
     }
+}
+
+/// A failure that happened in no step happened in the tag: `error.step` and `error.place` always say where.
+fn of_tag(error: RunError, tag: &TagEntry) -> RunError {
+    let mut error = placed(error, &tag.mark);
+    error.step.get_or_insert_with(|| tag.key.clone());
+    error
 }
 
 fn save(run: &mut Run, key: &str, outcome: TagOutcome) {

@@ -12,6 +12,7 @@ mod run;
 mod schema;
 mod series;
 mod usage_error;
+mod users;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -61,6 +62,12 @@ enum Command {
     Series(series::SeriesArgs),
     /// Draw a window of a round-robin file.
     Graph(graph::GraphArgs),
+    /// Users of a web server: who may log in.
+    #[command(subcommand)]
+    User(users::UserCommand),
+    /// Tokens of a web server: what programs show to it.
+    #[command(subcommand)]
+    Token(users::TokenCommand),
 }
 
 /// Runs the command line and says how it ended.
@@ -85,6 +92,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Control(command) => command.run(),
             Command::Series(arguments) => series::run(&arguments),
             Command::Graph(arguments) => graph::run(&arguments),
+            Command::User(command) => command.run(),
+            Command::Token(command) => command.run(),
         },
         Err(error) => {
             match usage_error::text(&error) {

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use unidist::service::Service;
+
 use super::protocol::Hello;
 use super::server::Calls;
-use super::status::{status, thread, threads};
+use super::status::{one, status, threads};
 use crate::host::{BoxFuture, Caller, HostError};
 use crate::instance::Instance;
 use crate::load::nearest;
@@ -28,12 +30,14 @@ pub struct InstanceCalls {
     folder: PathBuf,
     reload: Option<Reload>,
     reloading: tokio::sync::Mutex<()>,
+    store: Service,
 }
 
 impl InstanceCalls {
     /// For `instance`; relative paths start from `folder`; without `reload` the instance refuses to reload.
     pub fn new(instance: Arc<Instance>, hello: Hello, folder: PathBuf, reload: Option<Reload>) -> Self {
-        InstanceCalls { instance, hello, folder, reload, reloading: tokio::sync::Mutex::default() }
+        let store = Service::new(&instance.unidist);
+        InstanceCalls { instance, hello, folder, reload, reloading: tokio::sync::Mutex::default(), store }
     }
 
     async fn reload(&self) -> Result<Value, HostError> {
@@ -71,8 +75,11 @@ impl Calls for InstanceCalls {
         Box::pin(async move {
             match (name, arguments.as_slice()) {
                 ("status", []) => Ok(status(&self.instance, &self.hello)),
-                ("status", [Value::String(name)]) => thread(&self.instance, name),
-                ("status", _) => Err(HostError::new("bad_argument", "status takes nothing, or a run-thread's name")),
+                ("status", [Value::String(name)]) => one(&self.instance, name),
+                ("status", _) => Err(HostError::new(
+                    "bad_argument",
+                    "status takes nothing, or the name of a run-thread or of workers",
+                )),
                 ("threads", []) => Ok(threads(&self.instance)),
                 ("reload", []) => self.reload().await,
                 ("stop", []) => {
@@ -99,5 +106,9 @@ impl Calls for InstanceCalls {
 
     fn ring(&self) -> Arc<Ring> {
         ring()
+    }
+
+    fn store(&self) -> Option<&Service> {
+        Some(&self.store)
     }
 }

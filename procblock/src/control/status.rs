@@ -12,7 +12,7 @@ use crate::series::SeriesStatus;
 use crate::thread::RunThread;
 use crate::value::{Map, Value};
 
-/// Everything: who it is, run-threads, how late they start, series.
+/// Everything: who it is, run-threads, workers, how late runs start, series.
 pub(super) fn status(instance: &Instance, hello: &Hello) -> Value {
     let mut map = match hello.to_value() {
         Value::Object(map) => map,
@@ -23,6 +23,7 @@ pub(super) fn status(instance: &Instance, hello: &Hello) -> Value {
     map.insert("longrunning".into(), instance.is_longrunning.into());
     map.insert("stopping".into(), instance.stop.is_requested().into());
     map.insert("threads".into(), threads(instance));
+    map.insert("workers".into(), workers(instance));
     let lateness = instance.threads.lateness();
     let mut starts = Map::new();
     starts.insert("starts".into(), lateness.count().into());
@@ -41,13 +42,31 @@ pub(super) fn threads(instance: &Instance) -> Value {
     Value::Object(all.iter().map(|thread| (thread.name.clone(), thread_value(thread, &stored))).collect())
 }
 
-/// One run-thread's state.
-pub(super) fn thread(instance: &Instance, name: &str) -> Result<Value, HostError> {
+/// What each group of workers does.
+fn workers(instance: &Instance) -> Value {
+    let mut workers = instance.workers.status();
+    workers.values_mut().filter_map(|group| group.get_mut("error")).for_each(hide);
+    Value::Object(workers)
+}
+
+fn hide(error: &mut Value) {
+    if let Value::String(text) = error {
+        *text = hidden(text).into_owned();
+    }
+}
+
+/// The state of one run-thread, or of the workers of one name.
+pub(super) fn one(instance: &Instance, name: &str) -> Result<Value, HostError> {
     let Some(thread) = instance.threads.get(name) else {
+        let workers = workers(instance);
+        if let Some(group) = workers.get(name) {
+            return Ok(group.clone());
+        }
         let all = instance.threads.all();
-        let near = nearest(name, all.iter().map(|thread| thread.name.as_str()));
+        let groups = workers.as_object().into_iter().flat_map(Map::keys).map(String::as_str);
+        let near = nearest(name, all.iter().map(|thread| thread.name.as_str()).chain(groups));
         let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        return Err(HostError::new("not_found", format!("no run-thread has the name {name:?}{hint}")));
+        return Err(HostError::new("not_found", format!("no run-thread and no workers have the name {name:?}{hint}")));
     };
     let stored = instance.series.status();
     let stored: HashMap<&PathBuf, &SeriesStatus> = stored.iter().map(|status| (&status.path, status)).collect();
@@ -57,9 +76,7 @@ pub(super) fn thread(instance: &Instance, name: &str) -> Result<Value, HostError
 fn thread_value(thread: &RunThread, stored: &HashMap<&PathBuf, &SeriesStatus>) -> Value {
     let mut value = thread.to_value();
     let Value::Object(map) = &mut value else { return value };
-    if let Some(Value::String(error)) = map.get_mut("error") {
-        *error = hidden(error).into_owned();
-    }
+    map.get_mut("error").into_iter().for_each(hide);
     let mut series = Map::new();
     for (path, _) in thread.series_paths() {
         if let Some(status) = stored.get(&PathBuf::from(&path)) {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use crate::error::RunError;
 use crate::expr::{Scope, Template};
 use crate::load::{Kind, Node, Problems};
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, check_depth};
 
 /// A value compiled once and filled at each run.
 #[derive(Debug, Clone)]
@@ -44,9 +44,10 @@ impl ValueTemplate {
     /// The filled value.
     ///
     /// # Errors
-    /// When a name is missing or an expression fails; `place` is the `file:line:col` of the mistake.
+    /// When a name is missing, an expression fails, or the value would nest too deeply; `place` is the `file:line:col` of
+    /// the mistake.
     pub fn render(&self, scope: &dyn Scope) -> Result<Value, RunError> {
-        self.kind.render(scope).map(Cow::into_owned)
+        self.render_borrowed(scope).map(Cow::into_owned)
     }
 
     /// As [`ValueTemplate::render`], without copying what is literal or stands in the scope.
@@ -54,7 +55,12 @@ impl ValueTemplate {
     /// # Errors
     /// As [`ValueTemplate::render`].
     pub fn render_borrowed<'a>(&'a self, scope: &'a dyn Scope) -> Result<Cow<'a, Value>, RunError> {
-        self.kind.render(scope)
+        let value = self.kind.render(scope)?;
+        // What is borrowed was there before.
+        if let Cow::Owned(value) = &value {
+            check_depth("the value", value).map_err(RunError::failed)?;
+        }
+        Ok(value)
     }
 }
 

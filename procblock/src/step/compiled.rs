@@ -12,7 +12,9 @@ use crate::step::limits::refuse_without_effect;
 use crate::step::retry::Retry;
 use crate::step::{ALL, COMING_STEPS, StepAction, StepFailure, StepRun};
 use crate::tag::expression_error;
-use crate::value::{Map, Value, kind_name};
+use crate::tag::spec::Pattern;
+use crate::thread::RunThread;
+use crate::value::{Map, Value, check_depth, kind_name};
 
 /// The most rounds that a `loop` may have.
 const ROUNDS_MAX: usize = 1_000_000;
@@ -63,7 +65,8 @@ impl CompiledStep {
             return Ok(());
         }
         if self.attributes.repeat.is_some() {
-            return self.fetch(run).await.map_err(|error| self.placed(error));
+            let thread = self.start_thread(run)?;
+            return self.fetch(&thread, run).await;
         }
         let timeout = self.timeout(run)?;
         match self.run_rounds(run, timeout).await {
@@ -72,10 +75,26 @@ impl CompiledStep {
         }
     }
 
-    /// Starts the step's run-thread if it is not there, waits for its first result, and merges the newest.
-    async fn fetch(self: &Arc<Self>, run: &mut Run) -> Result<(), RunError> {
+    /// Whether it is a run-thread that starts whatever earlier run-threads give.
+    pub(super) fn starts_unasked(&self) -> bool {
+        self.attributes.repeat.is_some() && self.attributes.condition.is_none()
+    }
+
+    /// Starts the step's run-thread if it is not there.
+    ///
+    /// # Errors
+    /// As [`crate::thread::RunThreads::start`].
+    pub(super) fn start_thread(self: &Arc<Self>, run: &Run) -> Result<Arc<RunThread>, RunError> {
+        run.instance.threads.start(self, run).map_err(|error| self.placed(error))
+    }
+
+    /// Waits for the first result of the step's run-thread, and merges the newest.
+    ///
+    /// # Errors
+    /// Its first run failed, and the list is to end.
+    pub(super) async fn fetch(&self, thread: &RunThread, run: &mut Run) -> Result<(), RunError> {
         let instance = Arc::clone(&run.instance);
-        let fetched = instance.threads.fetch(self, run).await?;
+        let fetched = instance.threads.fetch(thread, self, run).await.map_err(|error| self.placed(error))?;
         run.merge_fetched(fetched);
         Ok(())
     }
@@ -93,7 +112,7 @@ impl CompiledStep {
             let before = run.pipe_data.clone();
             self.run_rounds(run, timeout).await.map(|()| changed(&before, &run.pipe_data))
         } else {
-            self.attempts(run, timeout).await
+            self.attempts(run, timeout).await.and_then(|result| Ok(checked(result)?))
         };
         match ran {
             Ok(result) => Ok(result),
@@ -119,8 +138,7 @@ impl CompiledStep {
     async fn run_rounds(&self, run: &mut Run, timeout: Option<Duration>) -> Result<(), StepFailure> {
         let Some(over) = &self.attributes.loop_over else {
             let result = self.attempts(run, timeout).await?;
-            self.merge(run, result);
-            return Ok(());
+            return Ok(self.merge(run, result)?);
         };
         let items = rounds(&over.render(run)?)?;
         let outside = (run.pipe_data.get("item").cloned(), run.pipe_data.get("index").cloned());
@@ -128,7 +146,10 @@ impl CompiledStep {
         for (index, item) in items.into_iter().enumerate() {
             run.pipe_data.insert("item".into(), item);
             run.pipe_data.insert("index".into(), index.into());
-            outcome = self.attempts(run, timeout).await.map(|result| self.merge(run, result));
+            outcome = match self.attempts(run, timeout).await {
+                Ok(result) => self.merge(run, result).map_err(StepFailure::from),
+                Err(failure) => Err(failure),
+            };
             let is_over = match (&outcome, &self.attributes.until) {
                 (Err(_), _) => true,
                 (Ok(()), None) => false,
@@ -158,6 +179,7 @@ impl CompiledStep {
             let (mut failure, level) = match self.attempt(run, timeout).await {
                 Ok(result) if self.holds(until, run, &result)? => return Ok(result),
                 Ok(result) => (until_does_not_hold(result), log::Level::Info),
+                Err(failure) if run.is_failure_known => (failure, log::Level::Info),
                 Err(failure) => (failure, log::Level::Warn),
             };
             failure.error.attempts = attempt;
@@ -204,10 +226,11 @@ impl CompiledStep {
         }
     }
 
-    fn merge(&self, run: &mut Run, result: Map) {
+    fn merge(&self, run: &mut Run, result: Map) -> Result<(), RunError> {
+        let result = checked(result)?;
         if !self.action.gathers() {
-            run.pipe_data.extend(result);
-            return;
+            run.merge(result);
+            return Ok(());
         }
         if let Some(name) = &self.attributes.name {
             run.pipe_data.insert(name.clone(), Value::Object(result.clone()));
@@ -215,11 +238,12 @@ impl CompiledStep {
         for (key, value) in result {
             gather(run.pipe_data.entry(key).or_insert(Value::Null), value);
         }
+        Ok(())
     }
 
     async fn failed(self: &Arc<Self>, run: &mut Run, failure: StepFailure) -> Result<(), RunError> {
         let error = self.placed(*failure.error);
-        self.merge(run, failure.result);
+        let merged = self.merge(run, failure.result).map_err(|error| self.placed(error));
         match &self.attributes.on_error {
             OnError::Unset | OnError::Stop => Err(error),
             _ if error.kind == RunErrorKind::Stopped => Err(error),
@@ -228,11 +252,11 @@ impl CompiledStep {
                 let is_in_result = error.status.is_some() && error.kind == RunErrorKind::Failed;
                 let level = if is_in_result { log::Level::Info } else { log::Level::Warn };
                 log::log!(level, "{error}; the list goes on");
-                Ok(())
+                merged
             }
             OnError::Handle(handler) => {
                 Box::pin(run.handle(handler, Some(&error))).await?;
-                if handler.continues() { Ok(()) } else { Err(error) }
+                if handler.continues() { merged } else { Err(error) }
             }
         }
     }
@@ -285,6 +309,15 @@ fn unknown_key(entry: &Entry, has_step: bool, compiler: &mut Compiler) {
         compiler.problems.error(&entry.mark, what, "remove it");
         return;
     }
+    if let Some((tag, variable)) = crate::tag::find(&entry.key) {
+        let remedy = match tag.spec().pattern {
+            Pattern::Prefix { prefix: "set", .. } => format!("write - set: {{{variable}: value}}"),
+            _ => "move it beside \"run\", into the block that holds the list; to do it here, call a block that has it"
+                .into(),
+        };
+        compiler.problems.error(&entry.mark, format!("\"{}\" is a tag of a block, no step", entry.key), remedy);
+        return;
+    }
     let steps = ALL.iter().map(|step| step.spec().name);
     let attributes = ATTRIBUTES.iter().map(|attribute| attribute.name);
     let spaced = entry.key.replace('_', " ");
@@ -321,6 +354,12 @@ fn restore(map: &mut Map, key: &str, value: Option<Value>) {
         Some(value) => map.insert(key.into(), value),
         None => map.shift_remove(key),
     };
+}
+
+/// A result that may become pipe data.
+fn checked(result: Map) -> Result<Map, RunError> {
+    let refused = result.iter().find_map(|(name, value)| check_depth(name, value).err());
+    refused.map_or(Ok(result), |text| Err(RunError::failed(text)))
 }
 
 /// What differs in `after`.

@@ -9,6 +9,7 @@ mod collect;
 mod compiled;
 mod counter;
 mod exec;
+mod http;
 pub(crate) mod limits;
 mod list;
 mod log;
@@ -129,6 +130,7 @@ pub const ALL: &[&dyn Step] = &[
     &queue::Queue,
     &counter::Counter,
     &state::State,
+    &http::Http,
     &log::Log,
     &sleep::Sleep,
     &assert::Assert,
@@ -136,4 +138,4 @@ pub const ALL: &[&dyn Step] = &[
 ];
 
 /// Steps that the design names and a later version brings; refused by name until then.
-pub(crate) const COMING_STEPS: &[&str] = &["rpc", "http", "sql"];
+pub(crate) const COMING_STEPS: &[&str] = &["rpc", "sql"];

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use unidist::Stop;
+
 use crate::error::{RunError, RunErrorKind};
 use crate::load::{Entry, Kind, Node, Problems, Style};
-use crate::script::{Allow, Call, Script};
+use crate::script::{Call, Script};
 use crate::spec::Fields;
 use crate::step::limits::check_script_limits;
 use crate::step::{StepResult, StepRun};
@@ -35,19 +37,20 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
     let call = Call {
         pipe_data: &run.pipe_data,
         block: step.item,
-        request_state: &run.input.request_state,
+        request_state: &*run.input.request_state,
         input_data: &run.input.input_data,
         tag: "run",
         cwd: &folder,
         env: &env,
         block_parent: &run.block,
         caller: &caller,
-        allow: Allow::ALL,
-        timeout: step.timeout,
+        allow: run.allow(),
+        timeout: run.timeout(step.timeout),
         limits,
         stop: &run.stop,
     };
-    match run.instance.scripts.call(script, call).await.map_err(place_of_step)? {
+    let called = run.instance.scripts.call(script, call).await;
+    match called.map_err(|error| place_of_step(stopped(error, &run.stop)))? {
         Value::Object(map) => Ok(map),
         other => Err(RunError::failed(format!("the script returned a {}, not a mapping", kind_name(&other))).into()),
     }
@@ -61,6 +64,14 @@ fn script_name(script: &Script) -> Option<String> {
     };
     let has_lines = file.extension().is_some_and(|ending| ending == "lua" || ending == "py");
     file.file_name().filter(|_| has_lines).map(|name| name.to_string_lossy().into_owned())
+}
+
+/// A script that a stop met inside a function of the host sees an ordinary error there, and mostly ends by it.
+fn stopped(mut error: RunError, stop: &Stop) -> RunError {
+    if stop.is_requested() {
+        error.kind = RunErrorKind::Stopped;
+    }
+    error
 }
 
 /// A failure that is known to be in a script's file but on none of its lines gets the place of the step, and names the

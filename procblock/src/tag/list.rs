@@ -8,7 +8,7 @@ use crate::spec::{Example, Expected, FieldKind};
 use crate::tag::set::PRIORITY;
 use crate::tag::spec::{Pattern, TagSpec};
 use crate::tag::{DISCARD, Found, Tag, TagAction, ready};
-use crate::value::{Value, kind_name};
+use crate::value::{DEPTH_MAX, Value, is_within, kind_name};
 
 /// `list add VAR: value`.
 pub(super) struct ListAdd;
@@ -81,7 +81,11 @@ impl ListAction {
             return Err(RunError::failed(format!("{} is a {}, not a list", self.name, kind_name(slot))).into());
         };
         match self.change {
-            Change::Add => list.push(value),
+            Change::Add if is_within(&value, DEPTH_MAX - 1) => list.push(value),
+            Change::Add => {
+                let text = format!("{} would nest deeper than {DEPTH_MAX} levels; is it added to itself?", self.name);
+                return Err(RunError::failed(text).into());
+            }
             Change::Remove => list.retain(|item| *item != value),
         }
         DISCARD

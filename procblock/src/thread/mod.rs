@@ -4,6 +4,7 @@
 //! operating system: a thread of the timer begins its run when it is due, and a run that waits goes on as a task of
 //! the runtime. Whoever names it shares the one run-thread and gets its newest result.
 
+mod failures;
 mod lateness;
 mod run_thread;
 mod state;
@@ -51,9 +52,15 @@ impl Due for Probe {
     }
 }
 
+/// How far apart run-threads that begin together start, so that they are not all due in the same moment ever after:
+/// several times what a small run takes.
+const START_SPACING: Duration = Duration::from_micros(100);
+
 /// The run-threads of an instance, by name.
 pub struct RunThreads {
     threads: Mutex<HashMap<String, Arc<RunThread>>>,
+    /// Before this no further run-thread starts.
+    next_start: Mutex<Option<Instant>>,
     timer: Timer,
     runtime: tokio::runtime::Handle,
     stop: Stop,
@@ -63,17 +70,32 @@ pub struct RunThreads {
 impl RunThreads {
     /// None yet. Runs are tasks of `runtime`; none starts after a stop.
     pub fn new(runtime: tokio::runtime::Handle, stop: Stop) -> Self {
-        RunThreads { threads: Mutex::default(), timer: Timer::new(), runtime, stop, lateness: Arc::default() }
+        RunThreads {
+            threads: Mutex::default(),
+            next_start: Mutex::default(),
+            timer: Timer::new(),
+            runtime,
+            stop,
+            lateness: Arc::default(),
+        }
     }
 
-    /// The newest result of the step's run-thread, which is started if it is not there; waits for a first result.
+    /// The step's run-thread, which is started if it is not there. Its first run begins at once; of run-threads that
+    /// are started together each one begins 0.1 ms after the one before.
+    ///
+    /// # Errors
+    /// The step does not repeat, blocks are nested too deeply, or the operating system refused the timer a thread.
+    pub fn start(&self, step: &Arc<CompiledStep>, run: &Run) -> Result<Arc<RunThread>, RunError> {
+        let Some(repeat) = &step.attributes.repeat else { return Err(RunError::failed("the step does not repeat")) };
+        self.find_or_start(step, repeat, run)
+    }
+
+    /// The newest result of a step's run-thread; waits for a first result.
     ///
     /// # Errors
     /// Its first run failed and the step does not say to go on.
-    pub async fn fetch(&self, step: &Arc<CompiledStep>, run: &Run) -> Result<Map, RunError> {
-        let Some(repeat) = &step.attributes.repeat else { return Err(RunError::failed("the step does not repeat")) };
-        let thread = self.find_or_start(step, repeat, run)?;
-        let shown = format!("run_thread.{}", repeat.name);
+    pub async fn fetch(&self, thread: &RunThread, step: &CompiledStep, run: &Run) -> Result<Map, RunError> {
+        let shown = format!("run_thread.{}", thread.name);
         let may_fail = match step.attributes.on_error {
             OnError::Unset => run.instance.is_longrunning,
             OnError::Stop => false,
@@ -152,7 +174,6 @@ impl RunThreads {
             thread.end();
             log::info!("Running Thread: Quitting: {}", repeat.name);
         }
-        let now = Instant::now();
         let shared =
             Shared { runtime: self.runtime.clone(), stop: self.stop.clone(), lateness: Arc::clone(&self.lateness) };
         let thread = Arc::new(RunThread::new(step, repeat, run.seed()?, shared));
@@ -162,8 +183,17 @@ impl RunThreads {
         repeat.collect.iter().for_each(|collect| collect.announce(run));
         log::info!("Waiting for interval thread output: {}", repeat.name);
         let due: Arc<dyn Due> = thread.clone();
-        self.timer.tell(due, now).map_err(|error| RunError::failed(format!("the timer could not start: {error}")))?;
+        let first = self.next_start();
+        self.timer.tell(due, first).map_err(|error| RunError::failed(format!("the timer could not start: {error}")))?;
         Ok(thread)
+    }
+
+    /// When a run-thread that starts now has its first run.
+    fn next_start(&self) -> Instant {
+        let mut next = self.next_start.lock();
+        let first = next.map_or_else(Instant::now, |next| next.max(Instant::now()));
+        *next = Some(first + START_SPACING);
+        first
     }
 
     /// How many runs there were and how late they started, for whoever watches the log.

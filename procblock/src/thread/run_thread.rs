@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use unidist::Stop;
 
+use super::failures::Failures;
 use super::lateness::Lateness;
 use super::state::{Kept, ThreadState};
 use super::timer::{Due, Told};
@@ -34,6 +35,7 @@ pub struct RunThread {
     ends: Option<Instant>,
     seed: Mutex<Option<Run>>,
     state: Mutex<ThreadState>,
+    failures: Mutex<Failures>,
     changed: Notify,
     shared: Shared,
 }
@@ -56,6 +58,7 @@ impl RunThread {
             ends: repeat.duration.and_then(|duration| Instant::now().checked_add(duration)),
             seed: Mutex::new(Some(seed)),
             state: Mutex::default(),
+            failures: Mutex::default(),
             changed: Notify::new(),
             shared,
         }
@@ -121,17 +124,30 @@ impl RunThread {
 
     async fn run_once(self: Arc<Self>) {
         let Some(mut run) = self.seed.lock().as_ref().and_then(|seed| seed.nested().ok()) else { return };
+        run.is_failure_known = self.failures.lock().are_going_on();
         let started = Instant::now();
         let outcome = self.step.run_repeated(&mut run).await;
         run.release_locks();
         let duration = started.elapsed();
-        match &outcome {
-            Ok(result) => self.collect(&run, result),
-            Err(error) if error.kind == RunErrorKind::Stopped => {}
-            Err(error) => log::error!("run-thread {}: {error}", self.name),
+        if let Ok(result) = &outcome {
+            self.collect(&run, result);
         }
+        self.tell(&outcome, started);
         self.state.lock().finish(outcome, duration, self.history);
         self.changed.notify_waiters();
+    }
+
+    /// Logs what is new about failures. A recovery is a warning too: who read of the failure reads of its end.
+    fn tell(&self, outcome: &Result<Map, RunError>, started: Instant) {
+        let text = match outcome {
+            Ok(_) => self.failures.lock().end(started),
+            Err(error) if error.kind == RunErrorKind::Stopped => None,
+            Err(error) => self.failures.lock().add(error.to_string(), started),
+        };
+        let level = if outcome.is_ok() { log::Level::Warn } else { log::Level::Error };
+        if let Some(text) = text {
+            log::log!(level, "run-thread {}: {text}", self.name);
+        }
     }
 
     fn collect(&self, run: &Run, result: &Map) {

@@ -11,6 +11,7 @@ mod log;
 mod queue;
 mod state;
 mod table;
+mod watch;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -78,6 +79,14 @@ pub async fn call(shared: &Unidist, name: &str, args: &[Value], owner: &str) -> 
         Run::Now(run) => run(shared, &arguments),
         Run::Later(run) => run(shared, arguments).await,
     }
+}
+
+/// `call`, which blocks the thread.
+///
+/// # Errors
+/// As `call`.
+pub fn call_blocking(shared: &Unidist, name: &str, args: &[Value], owner: &str) -> Result<Value, Error> {
+    crate::wait::block_on(call(shared, name, args, owner))
 }
 
 /// Calls a function that answers at once, without a future; none for one that may wait.

@@ -45,6 +45,14 @@ pub static FUNCTIONS: &[FunctionSpec] = &[
         run: Run::Now(queue::all),
     },
     FunctionSpec {
+        name: "messagequeue.changes",
+        arguments: "from?, {queue, prefix, wait}",
+        summary: "What happened to the queue (or those with a `prefix`, or all) after the revision `from` (now): `{events, revision}`, an event being `{queue, revision, change, id, count}`. Waits up to `wait` seconds (0) for the first; go on from `revision`.",
+        positions: &[optional("from")],
+        options: &["queue", "prefix", "wait"],
+        run: Run::Later(queue::changes),
+    },
+    FunctionSpec {
         name: "messagequeue.claim",
         arguments: "queue, {lease, wait}",
         summary: "Holds the next message for `lease` seconds (60) and returns `{id, message, attempt, priority, age}`, or null after `wait` seconds (0; null: for ever).",
@@ -133,6 +141,14 @@ pub static FUNCTIONS: &[FunctionSpec] = &[
         run: Run::Now(queue::remove),
     },
     FunctionSpec {
+        name: "messagequeue.snapshot",
+        arguments: "queue",
+        summary: "`{status, revision}`: counts and ages, and the revision after which `changes` tells what happened since.",
+        positions: &[required("queue")],
+        options: &[],
+        run: Run::Now(queue::snapshot),
+    },
+    FunctionSpec {
         name: "messagequeue.status",
         arguments: "queue",
         summary: "Counts and ages of a queue, or null for an unknown one.",
@@ -155,6 +171,14 @@ pub static FUNCTIONS: &[FunctionSpec] = &[
         positions: &[],
         options: &[],
         run: Run::Now(counter::all),
+    },
+    FunctionSpec {
+        name: "sharedcounter.changes",
+        arguments: "from?, {name, prefix, wait}",
+        summary: "Changes of the counter (or those with a `prefix`, or all) after the revision `from` (now): `{events, revision}`, an event being `{name, revision, value}`. Waits up to `wait` seconds (0) for the first; go on from `revision`.",
+        positions: &[optional("from")],
+        options: &["name", "prefix", "wait"],
+        run: Run::Later(counter::changes),
     },
     FunctionSpec {
         name: "sharedcounter.decrement",
@@ -211,6 +235,14 @@ pub static FUNCTIONS: &[FunctionSpec] = &[
         positions: &[required("name"), required("value")],
         options: &[],
         run: Run::Now(counter::set),
+    },
+    FunctionSpec {
+        name: "sharedcounter.snapshot",
+        arguments: "",
+        summary: "`{values, revision}`: all counters at one moment, and the revision after which `changes` tells what happened since.",
+        positions: &[],
+        options: &[],
+        run: Run::Now(counter::snapshot),
     },
     FunctionSpec {
         name: "sharedlock.acquire",

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use serde_json::{Value, json};
 
-use crate::common::{Store, each_engine};
+use crate::common::{Store, each_engine, polled_until_ready};
 use unidist::{Error, Unidist};
 
 /// For calls that answer without waiting.
@@ -28,6 +28,30 @@ fn counters_by_name() {
         assert_eq!(call("sharedcounter.get_set", json!(["n", 1])), json!(6));
         assert_eq!(call("sharedcounter.all", json!([])), json!({"n": 1}));
         assert_eq!(call("sharedcounter.delete", json!(["n"])), json!(true));
+    });
+}
+
+#[test]
+fn changes_of_counters_and_queues_by_name_go_on_from_a_snapshot() {
+    each_engine(|Store { shared, .. }| {
+        let call = |name: &str, args| call(&shared, name, args).unwrap();
+        call("sharedcounter.set", json!(["n", 1]));
+        let snapshot = call("sharedcounter.snapshot", json!([]));
+        assert_eq!(snapshot["values"], json!({"n": 1}));
+        call("sharedcounter.increment", json!(["n"]));
+        call("sharedcounter.increment", json!(["other"]));
+        let changes = call("sharedcounter.changes", json!([snapshot["revision"], {"name": "n"}]));
+        assert_eq!(changes["events"].as_array().unwrap().len(), 1);
+        assert_eq!((&changes["events"][0]["name"], &changes["events"][0]["value"]), (&json!("n"), &json!(2)));
+        let after = call("sharedcounter.changes", json!([changes["revision"]]));
+        assert_eq!(after["events"], json!([]));
+
+        let snapshot = call("messagequeue.snapshot", json!(["q"]));
+        assert_eq!(snapshot["status"], Value::Null);
+        call("messagequeue.add", json!(["q", "m"]));
+        let changes = call("messagequeue.changes", json!([snapshot["revision"], {"prefix": "q"}]));
+        let event = &changes["events"][0];
+        assert_eq!((&event["change"], &event["id"], &event["count"]), (&json!("added"), &json!("#1"), &json!(1)));
     });
 }
 
@@ -120,13 +144,13 @@ fn a_wait_by_name_ends_with_what_it_waits_for() {
         let mut taking = pin!(unidist::call(&shared, "messagequeue.take", &args, "block 1"));
         assert!(taking.as_mut().poll(&mut context).is_pending());
         call(&shared, "messagequeue.add", json!(["q", "late"])).unwrap();
-        let Poll::Ready(Ok(message)) = taking.as_mut().poll(&mut context) else { panic!() };
+        let message = polled_until_ready(taking, &mut context).unwrap();
         assert_eq!(message["message"], json!("late"));
         let args = [json!("l"), json!(0), json!({"wait": 60})];
         let mut reading = pin!(unidist::call(&shared, "sharedlog.read", &args, "block 1"));
         assert!(reading.as_mut().poll(&mut context).is_pending());
         call(&shared, "sharedlog.append", json!(["l", "entry"])).unwrap();
-        let Poll::Ready(Ok(page)) = reading.as_mut().poll(&mut context) else { panic!() };
+        let page = polled_until_ready(reading, &mut context).unwrap();
         assert_eq!(page["entries"][0]["value"], json!("entry"));
     });
 }
@@ -135,7 +159,7 @@ fn a_wait_by_name_ends_with_what_it_waits_for() {
 fn mistakes_are_named_with_what_would_be_right() {
     each_engine(|Store { shared, .. }| {
         for (name, args, expected) in [
-            ("sharedcounter.incremnt", json!([]), "sharedcounter has all, decrement, delete"),
+            ("sharedcounter.incremnt", json!([]), "sharedcounter has all, changes, decrement, delete"),
             ("counter.increment", json!([]), "the modules are messagequeue"),
             ("", json!([]), "the modules are"),
             ("sharedcounter.increment", json!([]), "the argument name is missing: (name, by?)"),

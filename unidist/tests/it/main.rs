@@ -10,6 +10,8 @@ mod host;
 mod locks;
 mod logs;
 mod model;
+#[cfg(feature = "file")]
+mod node;
 mod queues;
 mod state;
 mod watch;

@@ -57,7 +57,36 @@ fn to_lines(status: &Value) -> String {
         text.push_str(&thread_table(threads));
         threads.iter().for_each(|(name, thread)| push_details(&mut text, name, thread));
     }
+    let workers = status.get("workers").and_then(Value::as_object);
+    if let Some(workers) = workers.filter(|workers| !workers.is_empty()) {
+        text.push('\n');
+        text.push_str(&worker_table(workers));
+        workers.iter().for_each(|(name, group)| push_details(&mut text, name, group));
+    }
     text
+}
+
+fn worker_table(workers: &Map) -> String {
+    let heading =
+        ["WORKERS", "QUEUE", "COUNT", "BUSY", "WAITING", "CLAIMED", "DONE", "FAILED", "DEAD LETTERS", "STATE"];
+    let mut table = Table::new(&heading);
+    for (name, group) in workers {
+        let shown = |key: &str| group.get(key).map(to_text).unwrap_or_default();
+        let state = if group.get("is_running") == Some(&Value::Bool(true)) { "ok" } else { "ended" };
+        table.add([
+            name.clone(),
+            shown("queue"),
+            format!("{} of {}", shown("workers"), shown("workers_max")),
+            shown("busy"),
+            shown("waiting"),
+            shown("claimed"),
+            shown("done"),
+            shown("failed"),
+            shown("dead_letters"),
+            state.to_string(),
+        ]);
+    }
+    table.to_text()
 }
 
 fn thread_table(threads: &Map) -> String {
@@ -121,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_shows_every_number_of_a_run_thread() {
+    fn a_status_shows_every_number_of_run_threads_and_workers() {
         let text = to_lines(&json!({
             "name": "simplest", "pid": 7, "version": "0.1.0", "node": "here", "file": "/x.yaml", "since": null,
             "stopping": true, "lateness": {"starts": 3, "p50": 0.0001, "p99": 0.002},
@@ -130,6 +159,10 @@ mod tests {
                 "age": 2.5, "runs": 10, "late": 1, "skipped": 2, "failed": 3, "error": "it\nbroke",
                 "series": {"/x.rrd": {"last": {"random": 67.0, "other": null}, "error": "disk full"}},
             }},
+            "workers": {"sender": {
+                "is_running": true, "queue": "mail", "workers": 2, "workers_max": 8, "busy": 1, "waiting": 5,
+                "claimed": 10, "done": 7, "failed": 2, "dead_letters": 1, "error": "no route",
+            }},
         }));
         assert_eq!(
             text,
@@ -137,7 +170,10 @@ mod tests {
              late   half of the starts by at most 0.1ms, 99 % by at most 2ms\n\n\
              RUN-THREAD  EVERY  LAST START  TOOK  AGE   RUNS  LATE  SKIPPED  FAILED  STATE\n\
              simplest    5s     -           3ms   2.5s  10    1     2        3       failing\n\n\
-             simplest\n  last error  it\\nbroke\n  /x.rrd  random 67.0, other unknown\n    disk full\n"
+             simplest\n  last error  it\\nbroke\n  /x.rrd  random 67.0, other unknown\n    disk full\n\n\
+             WORKERS  QUEUE  COUNT   BUSY  WAITING  CLAIMED  DONE  FAILED  DEAD LETTERS  STATE\n\
+             sender   mail   2 of 8  1     5        10       7     2       1             ok\n\n\
+             sender\n  last error  no route\n"
         );
     }
 }

@@ -93,7 +93,7 @@ async fn status_tells_who_and_what_runs() {
     );
     assert_eq!(call(&running, "threads", json!([])).await, Ok(json!({})));
     let error = call(&running, "status", json!(["none"])).await.unwrap_err();
-    assert_eq!(error, "not_found: no run-thread has the name \"none\"");
+    assert_eq!(error, "not_found: no run-thread and no workers have the name \"none\"");
     assert!(call(&running, "status", json!([1])).await.unwrap_err().starts_with("bad_argument: "));
 }
 

@@ -10,8 +10,20 @@ use serde_json::Value;
 
 use super::row::{Cells, Key, Table};
 use crate::engine::journal::{Change, KeptBody, KeptValue, LogHeader, MessageChange, QueueHeader, Standing, Until};
+use crate::engine::request::RequestKey;
 use crate::messagequeue::{QueueOptions, WhenFull};
 use crate::sharedlog::{LogEntry, LogOptions};
+
+/// The bucket of answers that are remembered: no name that anybody can give.
+pub(super) const ANSWERS: &str = "\u{1}answers";
+
+/// For how long the store's next owner knows the answer to a request.
+pub(super) const ANSWERS_KEPT: Duration = Duration::from_secs(3_600);
+
+/// The key of a lane's newest answer.
+pub(super) fn answer_key(request: &RequestKey) -> String {
+    format!("{} {}", request.session, request.lane)
+}
 
 /// One step of a write: steps are done in order.
 #[derive(Debug)]
@@ -87,6 +99,12 @@ impl Batch {
                 let cells = Cells { revision: 0, time: nanoseconds(entry.time), value: json(&*entry.value) };
                 self.put(Key::numbered(Table::Entries, log, entry.offset), Some(cells));
             }
+            Change::Answer { request, answer } => {
+                let value = |answer: &Value| json(&(request.number, answer));
+                let time = dates.after(ANSWERS_KEPT);
+                let cells = |answer| Cells { revision: 0, time, value: value(answer) };
+                self.put(Key::keyed(Table::State, ANSWERS, &answer_key(request)), answer.as_ref().map(cells));
+            }
             Change::LogEntryGone { log, offset } => self.put(Key::numbered(Table::Entries, log, *offset), None),
             Change::LogEntriesGone { log } => self.steps.push(Step::Clear(Table::Entries, log.as_ref().to_owned())),
         }
@@ -127,6 +145,11 @@ pub(super) struct Dates {
 impl Dates {
     pub(super) fn new(now: Duration, date: Duration) -> Self {
         Dates { now, date }
+    }
+
+    /// The date after a time from now.
+    fn after(self, time: Duration) -> i64 {
+        self.date(self.now.saturating_add(time))
     }
 
     /// In nanoseconds since 1970; at least 1, as 0 stands for none.

@@ -6,13 +6,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use super::host_folder::{HostFile, HostFolder, Note};
 use super::shards::{Shard, Shards};
 use crate::engine::journal::Records;
-use crate::engine::{Grant, HolderKey, LockAnswer, LockTicket, Locks};
+use crate::engine::{Grant, HolderKey, LockAnswer, LockTicket, Locks, request};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::name;
@@ -43,8 +43,13 @@ pub(crate) struct MemoryLocks {
     timers: Arc<Timers>,
     host: Option<HostFolder>,
     waiters_max: usize,
+    /// Told of each holder that leaves, under the lock's shard.
+    on_unseat: OnceLock<UnseatObserver>,
     me: Weak<MemoryLocks>,
 }
+
+/// Is told the lock and the fencing number of a holder that leaves.
+pub(crate) type UnseatObserver = Box<dyn Fn(&str, u64) + Send + Sync>;
 
 struct Record {
     name: Arc<str>,
@@ -61,11 +66,28 @@ struct Holder {
     since: Duration,
     lease: Option<TimerId>,
     file: Option<HostFile>,
+    /// None: this one.
+    process: Option<u32>,
 }
 
 struct Waiter {
     seat: Seat,
     ticket: Arc<LockTicket>,
+}
+
+/// A held lock as it is noted for the case that the store's owner ends before its holder. Times are dates.
+#[cfg(feature = "node")]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct KeptLock {
+    pub(crate) name: String,
+    pub(crate) fence: u64,
+    /// None: the guard.
+    pub(crate) owner: Option<String>,
+    pub(crate) permits: u32,
+    pub(crate) rank: Option<u32>,
+    pub(crate) ends: Option<Duration>,
+    pub(crate) since: Duration,
+    pub(crate) process: u32,
 }
 
 struct Held {
@@ -100,6 +122,7 @@ impl MemoryLocks {
             timers,
             host,
             waiters_max: limits.waiters_max,
+            on_unseat: OnceLock::new(),
             me: me.clone(),
         })
     }
@@ -142,6 +165,78 @@ impl MemoryLocks {
         self.fences_reserved.store(fence, Ordering::Relaxed);
     }
 
+    /// Seats one who held the lock in an earlier run, with the number it had then.
+    #[cfg(feature = "file")]
+    pub(crate) fn seat_again(&self, held: &KeptLock) -> Result<(), Error> {
+        let shards = self.shards(&held.name);
+        let mut shard = shards.lock(&*held.name);
+        let name: Arc<str> = Arc::from(held.name.as_str());
+        let record = shards.get_or_insert(&mut shard, &held.name, || Record::new(name))?;
+        record.permits = held.permits.max(1);
+        let owner = match &held.owner {
+            Some(name) => Owner::named(name)?,
+            None => Owner::guard(held.fence),
+        };
+        if let Some(name) = owner.name() {
+            let mut shard = self.owners.lock(&**name);
+            let of_owner = self.owners.get_or_insert(&mut shard, name, Vec::new)?;
+            of_owner.push(Held { name: record.name.clone(), fence: held.fence, rank: held.rank });
+        }
+        let (now, date) = (self.timers.now(), self.timers.unix_time());
+        let rest = held.ends.map(|ends| ends.saturating_sub(date));
+        let lease = self.start_lease(&record.name, rest, now);
+        let since = now.saturating_sub(date.saturating_sub(held.since));
+        record.holders.push(Holder { owner, fence: held.fence, since, lease, file: None, process: Some(held.process) });
+        Ok(())
+    }
+
+    /// Has `tell` told of every holder that leaves; it must not call back. The first one stays.
+    #[cfg(feature = "file")]
+    pub(crate) fn observe_unseat(&self, tell: UnseatObserver) {
+        let _ = self.on_unseat.set(tell);
+    }
+
+    /// What `seat_again` needs of a holder.
+    #[cfg(feature = "file")]
+    pub(crate) fn kept(&self, name: &str, fence: u64) -> Option<KeptLock> {
+        let found = self.with(name, |record| {
+            let index = find(record, HolderKey::Fence(fence))?;
+            let holder = record.holders.get(index)?;
+            let (now, date) = (self.timers.now(), self.timers.unix_time());
+            Some(KeptLock {
+                name: name.to_owned(),
+                fence,
+                owner: holder.owner.name().map(|owner| owner.to_string()),
+                permits: record.permits,
+                rank: self.rank_of(name, holder),
+                ends: holder.lease.map(|id| date.saturating_add(id.due().saturating_sub(now))),
+                since: date.saturating_sub(now.saturating_sub(holder.since)),
+                process: holder.process.unwrap_or_else(std::process::id),
+            })
+        });
+        found.flatten()
+    }
+
+    #[cfg(feature = "file")]
+    fn rank_of(&self, name: &str, holder: &Holder) -> Option<u32> {
+        let owner = holder.owner.name()?;
+        let shard = self.owners.lock(&**owner);
+        shard.get(&**owner)?.iter().find(|held| held.fence == holder.fence && &*held.name == name)?.rank
+    }
+
+    /// Copies of the files that keep the host's locks.
+    pub(crate) fn keepers(&self) -> std::io::Result<Vec<std::fs::File>> {
+        let mut files = Vec::new();
+        for shard in self.shared.each() {
+            for holder in shard.values().flat_map(|record| &record.holders) {
+                if let Some(file) = &holder.file {
+                    files.push(file.try_clone()?);
+                }
+            }
+        }
+        Ok(files)
+    }
+
     /// Takes the permit on the host, where one is needed. The outer none: another process has it.
     fn take_file(&self, record: &Record, now: Duration) -> Result<Option<Option<HostFile>>, Error> {
         let Some(host) = self.host_of(&record.name) else { return Ok(Some(None)) };
@@ -156,8 +251,8 @@ impl MemoryLocks {
         };
         let owner = seat.owner.unwrap_or_else(|| Owner::guard(fence));
         if let Some(file) = &file {
-            let (owner, process) = (owner.to_string(), std::process::id());
-            let since = self.timers.unix_time();
+            let (owner, process, since) =
+                (owner.to_string(), seat.process.unwrap_or_else(std::process::id), self.timers.unix_time());
             file.write_note(&Note { name: record.name.as_ref().to_owned(), owner, process, fence, since });
         }
         if let Some(name) = owner.name() {
@@ -166,7 +261,7 @@ impl MemoryLocks {
             held.push(Held { name: record.name.clone(), fence, rank: seat.rank });
         }
         let lease = self.start_lease(&record.name, seat.lease, now);
-        record.holders.push(Holder { owner, fence, since: now, lease, file });
+        record.holders.push(Holder { owner, fence, since: now, lease, file, process: seat.process });
         Ok(Grant { name: record.name.clone(), fence })
     }
 
@@ -185,6 +280,9 @@ impl MemoryLocks {
         let holder = record.holders.remove(index);
         if let Some(timer) = holder.lease {
             self.timers.cancel(timer);
+        }
+        if let Some(tell) = self.on_unseat.get() {
+            tell(&record.name, holder.fence);
         }
         if let Some(name) = holder.owner.name() {
             let mut shard = self.owners.lock(&**name);
@@ -342,7 +440,7 @@ impl MemoryLocks {
             fence: holder.fence,
             age: now.saturating_sub(holder.since),
             remaining: holder.lease.map(|id| id.due().saturating_sub(now)),
-            process: std::process::id(),
+            process: holder.process.unwrap_or_else(std::process::id),
             waiting: record.waiters.len(),
         };
         record.holders.iter().map(info).collect()
@@ -380,10 +478,11 @@ struct Seat {
     owner: Option<Owner>,
     lease: Option<Duration>,
     rank: Option<u32>,
+    process: Option<u32>,
 }
 
 fn seat_of(request: &LockRequest<'_>) -> Seat {
-    Seat { owner: request.owner.cloned(), lease: request.lease, rank: request.rank }
+    Seat { owner: request.owner.cloned(), lease: request.lease, rank: request.rank, process: request::process() }
 }
 
 fn find(record: &Record, key: HolderKey<'_>) -> Option<usize> {

@@ -1,4 +1,7 @@
-//! Watching state.
+//! Watching state; in the files beside this one, counters and queues.
+
+mod counters;
+mod queues;
 
 use serde_json::json;
 

@@ -3,18 +3,25 @@
 //! Invariants: every message is in exactly one of `levels`, `delayed` and `claims`; nobody waits for a message while one
 //! is ready, nor for room while there is some. `settle` restores them after each change and after each due time.
 
+mod claims;
+#[cfg(feature = "file")]
+mod kept;
+mod look;
+mod notes;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::engine::journal::{Held, KeptBody, MessageChange, QueueHeader, Standing, Until};
-use crate::engine::{AddTicket, DeliveryTicket, Edge, Verdict, Want};
-use crate::error::Error;
-use crate::messagequeue::{Added, Delivery, Message, MessageId, NewMessage, QueueOptions, QueueStatus, WhenFull};
-use crate::wait::Ticket;
+use self::claims::Claimed;
+pub(super) use self::notes::Notes;
+use crate::engine::journal::{KeptBody, MessageChange, Until};
+use crate::engine::{AddTicket, DeliveryTicket, Want};
+use crate::messagequeue::{Added, Delivery, Message, MessageId, NewMessage, QueueOptions, WhenFull};
+use crate::watch::QueueChange;
 
 /// Priorities that stay allocated when they are empty.
 const EMPTY_LEVELS_MAX: usize = 16;
@@ -43,15 +50,8 @@ pub(super) struct Queue {
     dead_letters: Vec<Value>,
     /// What the act on the queue changed; none when nobody keeps it.
     notes: Option<Notes>,
-}
-
-/// What is to be kept of an act on a queue, in the order in which it happened.
-#[derive(Default)]
-pub(super) struct Notes {
-    pub(super) header: Option<QueueHeader>,
-    pub(super) messages: Vec<(u64, MessageChange)>,
-    pub(super) answers: Vec<Arc<dyn Held>>,
-    is_header_changed: bool,
+    /// What happened, with the count after it, for those who watch; none when nobody does.
+    news: Option<Vec<(QueueChange, usize)>>,
 }
 
 struct Stored {
@@ -62,11 +62,6 @@ struct Stored {
     attempts: u32,
     reasons: Vec<String>,
     message: Arc<Value>,
-}
-
-struct Claimed {
-    stored: Stored,
-    ends: Duration,
 }
 
 impl Stored {
@@ -116,42 +111,16 @@ impl Queue {
             dead: 0,
             alarm: None,
             dead_letters: Vec::new(),
-            notes: is_kept.then(|| Notes { is_header_changed: true, ..Notes::default() }),
+            notes: is_kept.then(Notes::of_new_queue),
+            news: None,
         }
     }
 
-    fn note(&mut self, number: u64, change: impl FnOnce() -> MessageChange) {
-        if let Some(notes) = &mut self.notes {
-            notes.messages.push((number, change()));
+    fn number_of(&self, id: &str) -> Option<u64> {
+        match id.strip_prefix('#') {
+            Some(number) => number.parse().ok(),
+            None => self.ids.get(id).copied(),
         }
-    }
-
-    fn note_header(&mut self) {
-        if let Some(notes) = &mut self.notes {
-            notes.is_header_changed = true;
-        }
-    }
-
-    fn note_standing(&mut self, stored: &Stored, until: Until) {
-        let Stored { attempts, reasons, .. } = stored;
-        let standing = || Standing { attempts: *attempts, reasons: reasons.clone(), until };
-        self.note(stored.number, || MessageChange::Moved(standing()));
-    }
-
-    /// What changed since it was asked last; none when nothing did.
-    pub(super) fn take_notes(&mut self) -> Option<Notes> {
-        let notes = self.notes.as_mut()?;
-        if !notes.is_header_changed && notes.messages.is_empty() && notes.answers.is_empty() {
-            return None;
-        }
-        let mut notes = std::mem::take(notes);
-        notes.header = notes.is_header_changed.then(|| self.header());
-        Some(notes)
-    }
-
-    fn header(&self) -> QueueHeader {
-        let Queue { last_number, added, dropped, dead, .. } = *self;
-        QueueHeader { options: self.options.clone(), last_number, added, dropped, dead }
     }
 
     pub(super) fn configure(&mut self, options: QueueOptions) {
@@ -201,7 +170,9 @@ impl Queue {
         if !delay.is_zero() {
             self.note_standing(&stored, Until::Delayed(now.saturating_add(delay)));
         }
+        let watched = self.watched(&stored);
         self.place(stored, delay, now);
+        self.tell(watched, QueueChange::Added);
         added
     }
 
@@ -255,6 +226,7 @@ impl Queue {
         self.dropped += 1;
         self.note_header();
         self.forget(&stored);
+        self.tell(self.watched(&stored), QueueChange::Dropped);
         true
     }
 
@@ -266,6 +238,7 @@ impl Queue {
         match want {
             Want::Take => {
                 self.forget(&stored);
+                self.tell(self.watched(&stored), QueueChange::Taken);
                 let (message, attempt) = (stored.message, stored.attempts);
                 Some(Delivery { number, id, message, priority, age, attempt, is_claim: false })
             }
@@ -275,7 +248,9 @@ impl Queue {
                 let ends = now.saturating_add(lease);
                 self.note_standing(&stored, Until::Claimed(ends));
                 self.claim_ends.insert((ends, number));
+                let watched = self.watched(&stored);
                 self.claims.insert(number, Claimed { stored, ends });
+                self.tell(watched, |id| QueueChange::Claimed(id, attempt));
                 Some(Delivery { number, id, message, priority, age, attempt, is_claim: true })
             }
         }
@@ -308,7 +283,7 @@ impl Queue {
             if let Some(mut claimed) = self.end_claim(number) {
                 claimed.stored.attempts -= 1;
                 self.note_standing(&claimed.stored, Until::Ready);
-                self.place(claimed.stored, Duration::ZERO, now);
+                self.come_back(claimed.stored, now);
             }
             return;
         }
@@ -323,70 +298,13 @@ impl Queue {
         let stored = Stored { number, id, priority, added, attempts: attempt, reasons: Vec::new(), message };
         self.note(number, || MessageChange::Added(stored.body()));
         self.note_standing(&stored, Until::Ready);
+        self.come_back(stored, now);
+    }
+
+    fn come_back(&mut self, stored: Stored, now: Duration) {
+        let watched = self.watched(&stored);
         self.place(stored, Duration::ZERO, now);
-    }
-
-    fn end_claim(&mut self, number: u64) -> Option<Claimed> {
-        let claimed = self.claims.remove(&number)?;
-        self.claim_ends.remove(&(claimed.ends, number));
-        Some(claimed)
-    }
-
-    fn number_of(&self, id: &str) -> Option<u64> {
-        match id.strip_prefix('#') {
-            Some(number) => number.parse().ok(),
-            None => self.ids.get(id).copied(),
-        }
-    }
-
-    /// Ends or extends a claim; the error says why it is over.
-    pub(super) fn settle_claim(
-        &mut self,
-        id: &str,
-        attempt: Option<u32>,
-        verdict: Verdict<'_>,
-        now: Duration,
-    ) -> Result<(), String> {
-        let number = self.number_of(id).unwrap_or(0);
-        match self.claims.get_mut(&number) {
-            None => return Err("it was acknowledged, given back or never made".to_owned()),
-            Some(claimed) if attempt.is_some_and(|attempt| attempt != claimed.stored.attempts) => {
-                return Err(format!("the message is at attempt {} now", claimed.stored.attempts));
-            }
-            Some(claimed) => {
-                if let Verdict::Extend(lease) = verdict {
-                    self.claim_ends.remove(&(claimed.ends, number));
-                    claimed.ends = now.saturating_add(lease);
-                    self.claim_ends.insert((claimed.ends, number));
-                    let Stored { attempts, reasons, .. } = &claimed.stored;
-                    let until = Until::Claimed(claimed.ends);
-                    let standing = Standing { attempts: *attempts, reasons: reasons.clone(), until };
-                    self.note(number, || MessageChange::Moved(standing));
-                    return Ok(());
-                }
-            }
-        }
-        let Some(claimed) = self.end_claim(number) else { return Ok(()) };
-        match verdict {
-            Verdict::Fail { reason, delay } => self.fail(claimed.stored, reason, delay, now),
-            Verdict::Acknowledge | Verdict::Extend(_) => self.forget(&claimed.stored),
-        }
-        Ok(())
-    }
-
-    fn fail(&mut self, mut stored: Stored, reason: &str, delay: Duration, now: Duration) {
-        stored.remember(reason);
-        if self.options.attempts_max.is_none_or(|max| stored.attempts < max) {
-            let until = if delay.is_zero() { Until::Ready } else { Until::Delayed(now.saturating_add(delay)) };
-            self.note_standing(&stored, until);
-            return self.place(stored, delay, now);
-        }
-        self.forget(&stored);
-        self.dead += 1;
-        self.note_header();
-        let id = stored.id().to_string();
-        let Stored { attempts, reasons, message, .. } = stored;
-        self.dead_letters.push(json!({"id": id, "message": *message, "attempts": attempts, "reasons": reasons}));
+        self.tell(watched, QueueChange::Returned);
     }
 
     /// Does what is due and serves those who wait.
@@ -399,7 +317,9 @@ impl Queue {
         }
         while self.delayed.first_key_value().is_some_and(|((due, _), _)| *due <= now) {
             let Some((_, stored)) = self.delayed.pop_first() else { break };
+            let watched = self.watched(&stored);
             self.place(stored, Duration::ZERO, now);
+            self.tell(watched, QueueChange::Ready);
         }
         if let Some(age_max) = self.options.age_max {
             self.drop_aged(age_max, now);
@@ -430,18 +350,6 @@ impl Queue {
         }
     }
 
-    /// Answers one who waits; what is kept on disk is shown to it when it is there.
-    fn answer<T: Send + 'static>(
-        &mut self,
-        ticket: &Arc<Ticket<Result<T, Error>>>,
-        answer: Result<T, Error>,
-    ) -> Result<(), Result<T, Error>> {
-        let Some(notes) = &mut self.notes else { return ticket.give(answer) };
-        ticket.hold(answer)?;
-        notes.answers.push(ticket.clone());
-        Ok(())
-    }
-
     fn drop_aged(&mut self, age_max: Duration, now: Duration) {
         let is_aged = |stored: &Stored| now.saturating_sub(stored.added) > age_max;
         let mut dropped = Vec::new();
@@ -458,35 +366,8 @@ impl Queue {
         }
         for stored in &dropped {
             self.forget(stored);
+            self.tell(self.watched(stored), QueueChange::Dropped);
         }
-    }
-
-    /// When something falls due next.
-    pub(super) fn next_due(&self) -> Option<Duration> {
-        let delayed = self.delayed.first_key_value().map(|((due, _), _)| *due);
-        let claims = self.claim_ends.first().map(|(ends, _)| *ends);
-        let aged = self.options.age_max.and_then(|age_max| {
-            let fronts = self.levels.values().filter_map(|level| level.front());
-            let oldest = fronts.chain(self.delayed.values()).map(|stored| stored.added).min()?;
-            oldest.checked_add(age_max)?.checked_add(Duration::from_nanos(1))
-        });
-        [delayed, claims, aged].into_iter().flatten().min()
-    }
-
-    pub(super) fn take_dead_letters(&mut self) -> Vec<Value> {
-        std::mem::take(&mut self.dead_letters)
-    }
-
-    pub(super) fn peek(&self, limit: usize, now: Duration) -> Vec<Message> {
-        self.levels.values().flatten().take(limit).map(|stored| stored.look(now)).collect()
-    }
-
-    pub(super) fn edge(&self, edge: Edge, now: Duration) -> Option<Message> {
-        let stored = match edge {
-            Edge::Oldest => self.levels.values().filter_map(VecDeque::front).min_by_key(|stored| stored.number),
-            Edge::Newest => self.levels.values().filter_map(VecDeque::back).max_by_key(|stored| stored.number),
-        };
-        stored.map(|stored| stored.look(now))
     }
 
     pub(super) fn remove(&mut self, id: &str) -> bool {
@@ -502,6 +383,7 @@ impl Queue {
         });
         let Some(stored) = removed else { return false };
         self.forget(&stored);
+        self.tell(self.watched(&stored), QueueChange::Removed);
         true
     }
 
@@ -513,6 +395,9 @@ impl Queue {
         for stored in levels.values().flatten().chain(delayed.values()) {
             self.forget(stored);
         }
+        if removed > 0 {
+            self.tell_all(QueueChange::Purged);
+        }
         removed
     }
 
@@ -522,69 +407,7 @@ impl Queue {
         let producers = std::mem::take(&mut self.producers);
         let alarm = self.alarm;
         let is_kept = self.notes.is_some();
-        *self = Queue { consumers, producers, alarm, ..Queue::new(options, self.last_number, is_kept) };
-    }
-
-    /// Takes on what was kept of the queue itself, without a note. Numbers go on after those given meanwhile.
-    #[cfg(feature = "file")]
-    pub(super) fn restore_header(&mut self, header: QueueHeader) {
-        let QueueHeader { options, last_number, added, dropped, dead } = header;
-        self.options = options;
-        self.last_number = self.last_number.max(last_number);
-        (self.added, self.dropped, self.dead) = (added, dropped, dead);
-    }
-
-    /// Makes a message what was kept of it, without a note.
-    #[cfg(feature = "file")]
-    pub(super) fn restore_message(&mut self, number: u64, kept: Option<(KeptBody, Standing)>, now: Duration) {
-        let notes = self.notes.take();
-        if self.end_claim(number).map(|claimed| self.forget(&claimed.stored)).is_none() {
-            self.remove(&format!("#{number}"));
-        }
-        if let Some((body, standing)) = kept {
-            self.load(number, body, standing, now);
-        }
-        self.notes = notes;
-    }
-
-    /// Puts in a message that was kept and is not here, without a note.
-    #[cfg(feature = "file")]
-    pub(super) fn load(&mut self, number: u64, body: KeptBody, standing: Standing, now: Duration) {
-        let KeptBody { id, priority, added, message } = body;
-        let Standing { attempts, reasons, until } = standing;
-        if let Some(id) = &id {
-            self.ids.insert(id.clone(), number);
-        }
-        self.last_number = self.last_number.max(number);
-        let stored = Stored { number, id, priority, added, attempts, reasons, message };
-        match until {
-            Until::Ready => self.place(stored, Duration::ZERO, now),
-            Until::Delayed(due) => self.place(stored, due.saturating_sub(now), now),
-            Until::Claimed(ends) => {
-                self.claim_ends.insert((ends, number));
-                self.claims.insert(number, Claimed { stored, ends });
-            }
-        }
-    }
-
-    /// Forgets what would be noted of what was done so far.
-    #[cfg(feature = "file")]
-    pub(super) fn drop_notes(&mut self) {
-        self.notes = self.notes.take().map(|_| Notes::default());
-    }
-
-    pub(super) fn status(&self, now: Duration) -> QueueStatus {
-        let oldest = self.levels.values().filter_map(VecDeque::front).map(|stored| stored.added).min();
-        QueueStatus {
-            ready: self.ready,
-            delayed: self.delayed.len(),
-            claimed: self.claims.len(),
-            consumers_waiting: self.consumers.len(),
-            producers_waiting: self.producers.len(),
-            added: self.added,
-            dropped: self.dropped,
-            dead: self.dead,
-            oldest_age: oldest.map(|added| now.saturating_sub(added)),
-        }
+        let news = self.news.take();
+        *self = Queue { consumers, producers, alarm, news, ..Queue::new(options, self.last_number, is_kept) };
     }
 }

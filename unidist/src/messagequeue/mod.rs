@@ -9,191 +9,32 @@
 //! `NAME.dead` (or the one named in the options): `{queue, id, message, attempts, reasons}`. Messages in a queue whose
 //! name ends in `.dead` may be tried without end unless it is configured.
 
-use std::fmt;
+mod message;
+mod options;
+mod status;
+mod waiting;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::engine::{AddAnswer, AddTicket, DeliveryTicket, Edge, Engine, TakeAnswer, Verdict, Want};
+use crate::engine::{AddAnswer, Edge, Engine, TakeAnswer, Verdict, Want};
 use crate::error::Error;
 use crate::name;
 use crate::stop::Stop;
-use crate::wait::{Patience, Waited, block_on};
+use crate::wait::block_on;
+use crate::watch::{NameFilter, QueueWatcher};
+
+pub use self::message::{Added, Claim, Message, MessageId};
+pub(crate) use self::message::{Delivery, NewMessage};
+pub use self::options::{AddOptions, Failure, QueueOptions, WhenFull};
+pub use self::status::{QueueSnapshot, QueueStatus};
 
 /// The end of the name of a queue's dead letters.
 pub const DEAD_SUFFIX: &str = ".dead";
 /// The longest reason of a failure that is kept, in bytes; the rest is cut.
 pub const REASON_BYTES_MAX: usize = 1_024;
-
-/// What a queue does with a message that is added when it is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WhenFull {
-    /// Removes the oldest message that is ready, and counts it as dropped.
-    DropOldest,
-    /// Refuses the new message: `QueueFull`.
-    Reject,
-    /// Has the caller wait for room, in order.
-    Wait,
-}
-
-/// Settings of a queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueueOptions {
-    /// The most messages: ready, delayed and claimed together. Default: 1 million.
-    pub length_max: usize,
-    /// Ready and delayed messages older than this are dropped and counted. Default: none.
-    pub age_max: Option<Duration>,
-    /// What happens at `length_max`. Default: reject.
-    pub when_full: WhenFull,
-    /// After so many failed attempts a message goes to the dead letters; none: never. Default: 5.
-    pub attempts_max: Option<u32>,
-    /// The queue of the dead letters. Default: the name with `.dead`.
-    pub dead_letters: Option<String>,
-}
-
-impl Default for QueueOptions {
-    fn default() -> Self {
-        QueueOptions {
-            length_max: 1_000_000,
-            age_max: None,
-            when_full: WhenFull::Reject,
-            attempts_max: Some(5),
-            dead_letters: None,
-        }
-    }
-}
-
-/// How to add a message.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AddOptions {
-    /// Higher leaves first. Default: 0.
-    pub priority: i32,
-    /// Not to be had before this time has passed. Default: none.
-    pub delay: Duration,
-    /// The message's own id: while a message of this id is in the queue, another is not added. Must not begin with
-    /// `#`. Default: a number, written `#17`.
-    pub id: Option<String>,
-    /// How long to wait for room, in a queue that is full and says `Wait`: zero is one try, none for ever.
-    pub wait: Option<Duration>,
-}
-
-/// The outcome of an add.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Added {
-    /// The message's id.
-    pub id: MessageId,
-    /// False when a message of this id was there already and nothing was added.
-    pub is_new: bool,
-}
-
-/// A message's id in its queue: the one it was given, or a number.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum MessageId {
-    /// The message's place in the order of adding; written `#17`.
-    Number(u64),
-    /// As it was given.
-    Text(Arc<str>),
-}
-
-impl fmt::Display for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            MessageId::Number(number) => write!(f, "#{number}"),
-            MessageId::Text(text) => f.write_str(text),
-        }
-    }
-}
-
-/// A message, taken out or looked at.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Message {
-    /// Its id.
-    pub id: MessageId,
-    /// What was added.
-    pub message: Value,
-    /// Its priority.
-    pub priority: i32,
-    /// Since when it is in the queue.
-    pub age: Duration,
-    /// How often it was claimed before.
-    pub attempts: u32,
-}
-
-/// A message that is held under a lease.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Claim {
-    /// Its id.
-    pub id: MessageId,
-    /// What was added.
-    pub message: Value,
-    /// Which attempt this is, from 1. Together with the id it names the claim.
-    pub attempt: u32,
-    /// Its priority.
-    pub priority: i32,
-    /// Since when it is in the queue.
-    pub age: Duration,
-}
-
-/// Why a claim failed and when to try again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failure<'a> {
-    /// For people; kept with the message for its dead letter, cut at 1,024 bytes.
-    pub reason: &'a str,
-    /// The message is not to be had before this time has passed.
-    pub delay: Duration,
-}
-
-/// How full a queue is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct QueueStatus {
-    /// To be had now.
-    pub ready: usize,
-    /// To be had later.
-    pub delayed: usize,
-    /// Held by consumers.
-    pub claimed: usize,
-    /// Consumers that wait for a message.
-    pub consumers_waiting: usize,
-    /// Producers that wait for room.
-    pub producers_waiting: usize,
-    /// Messages added since the queue exists.
-    pub added: u64,
-    /// Messages dropped since then, by length or age.
-    pub dropped: u64,
-    /// Messages that went to the dead letters since then.
-    pub dead: u64,
-    /// The age of the oldest ready message.
-    pub oldest_age: Option<Duration>,
-}
-
-impl QueueStatus {
-    /// All messages that the queue still owes: ready, delayed and claimed.
-    pub fn count(&self) -> usize {
-        self.ready + self.delayed + self.claimed
-    }
-}
-
-/// A checked message on its way into a queue.
-pub(crate) struct NewMessage {
-    pub(crate) message: Arc<Value>,
-    pub(crate) priority: i32,
-    pub(crate) delay: Duration,
-    pub(crate) id: Option<Arc<str>>,
-}
-
-/// A message on its way out: taken or claimed.
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    pub(crate) number: u64,
-    pub(crate) id: MessageId,
-    pub(crate) message: Arc<Value>,
-    pub(crate) priority: i32,
-    pub(crate) age: Duration,
-    /// For a claim: which attempt it is. For a taken message: how often it was claimed before.
-    pub(crate) attempt: u32,
-    pub(crate) is_claim: bool,
-}
 
 /// The queues of a store.
 ///
@@ -368,6 +209,28 @@ impl MessageQueue<'_> {
         self.engine.queues().status(queue)
     }
 
+    /// Counts and ages with the revision to watch from. From the first snapshot or watch on, changes of queues are noted
+    /// for watchers, which makes each a little slower.
+    ///
+    /// # Errors
+    /// A bad name.
+    pub fn snapshot(self, queue: &str) -> Result<QueueSnapshot, Error> {
+        name::check("queue", queue)?;
+        let (status, revision) = self.engine.queues().snapshot(queue)?;
+        Ok(QueueSnapshot { status, revision })
+    }
+
+    /// Follows changes: those after the revision `from`, or from now on. No change is lost or told twice.
+    ///
+    /// # Errors
+    /// `FellBehind` when the store does not know all changes since `from`: it keeps the newest 4,096 since the first
+    /// snapshot or watch; a bad name.
+    pub fn watch(self, filter: NameFilter, from: Option<u64>) -> Result<QueueWatcher, Error> {
+        filter.check("queue")?;
+        let queue = self.engine.queues().watch(filter, from)?;
+        Ok(QueueWatcher::new(self.engine.clone(), queue))
+    }
+
     /// The names of all queues, sorted.
     ///
     /// # Errors
@@ -443,28 +306,6 @@ impl MessageQueue<'_> {
         self.engine.queues().add(queue, new, options.wait != Some(Duration::ZERO))
     }
 
-    async fn wait_for_room(
-        self,
-        queue: &str,
-        ticket: Arc<AddTicket>,
-        wait: Option<Duration>,
-        stop: &Stop,
-    ) -> Result<Added, Error> {
-        let place = AddPlace { engine: self.engine, queue, ticket };
-        let waited = place.ticket.wait(Patience::new(self.engine.timers(), wait, stop)).await;
-        if let Waited::Done(result) = waited {
-            return result;
-        }
-        match (self.engine.queues().cancel_add(queue, &place.ticket), waited) {
-            (Some(result), _) => result,
-            (None, Waited::Stopped) => Err(Error::Stopped { what: format!("room in the queue {queue:?}") }),
-            (None, _) => {
-                let length_max = self.status(queue)?.map_or(0, |status| status.count());
-                Err(Error::QueueFull { name: queue.to_owned(), length_max })
-            }
-        }
-    }
-
     fn deliver(self, queue: &str, want: Want, wait: Option<Duration>, stop: &Stop) -> Result<Option<Delivery>, Error> {
         name::check("queue", queue)?;
         match self.engine.queues().request(queue, want, wait != Some(Duration::ZERO))? {
@@ -488,38 +329,6 @@ impl MessageQueue<'_> {
             TakeAnswer::Waiting(ticket) => self.wait_for_message(queue, ticket, wait, stop).await,
         }
     }
-
-    async fn wait_for_message(
-        self,
-        queue: &str,
-        ticket: Arc<DeliveryTicket>,
-        wait: Option<Duration>,
-        stop: &Stop,
-    ) -> Result<Option<Delivery>, Error> {
-        let place = TakePlace { engine: self.engine, queue, ticket };
-        match place.ticket.wait(Patience::new(self.engine.timers(), wait, stop)).await {
-            Waited::Done(delivery) => delivery.map(Some),
-            Waited::TimeOver => self.engine.queues().cancel(queue, &place.ticket).transpose(),
-            Waited::Stopped => match self.engine.queues().cancel(queue, &place.ticket) {
-                Some(delivery) => delivery.map(Some),
-                None => Err(Error::Stopped { what: format!("a message of the queue {queue:?}") }),
-            },
-        }
-    }
-}
-
-impl From<Delivery> for Message {
-    fn from(delivery: Delivery) -> Self {
-        let Delivery { id, message, priority, age, attempt, .. } = delivery;
-        Message { id, message: Arc::unwrap_or_clone(message), priority, age, attempts: attempt }
-    }
-}
-
-impl From<Delivery> for Claim {
-    fn from(delivery: Delivery) -> Self {
-        let Delivery { id, message, priority, age, attempt, .. } = delivery;
-        Claim { id, message: Arc::unwrap_or_clone(message), attempt, priority, age }
-    }
 }
 
 fn check_lease(queue: &str, lease: Duration) -> Result<(), Error> {
@@ -533,32 +342,4 @@ fn check_lease(queue: &str, lease: Duration) -> Result<(), Error> {
 fn cut(reason: &str) -> &str {
     let end = (0..=REASON_BYTES_MAX.min(reason.len())).rev().find(|end| reason.is_char_boundary(*end));
     reason.get(..end.unwrap_or(0)).unwrap_or("")
-}
-
-/// A place in the line for messages; a future that is dropped leaves it and loses nothing.
-struct TakePlace<'a> {
-    engine: &'a Arc<dyn Engine>,
-    queue: &'a str,
-    ticket: Arc<DeliveryTicket>,
-}
-
-impl Drop for TakePlace<'_> {
-    fn drop(&mut self) {
-        if let Some(Ok(delivery)) = self.engine.queues().cancel(self.queue, &self.ticket) {
-            self.engine.queues().give_back(self.queue, delivery);
-        }
-    }
-}
-
-/// A place in the line for room; a future that is dropped leaves it.
-struct AddPlace<'a> {
-    engine: &'a Arc<dyn Engine>,
-    queue: &'a str,
-    ticket: Arc<AddTicket>,
-}
-
-impl Drop for AddPlace<'_> {
-    fn drop(&mut self) {
-        self.engine.queues().cancel_add(self.queue, &self.ticket);
-    }
 }
