@@ -84,7 +84,12 @@ impl Runner {
         for secret in compiled.usage.secrets(&input) {
             crate::logging::hide(&secret);
         }
-        Ok(Runner { file: file.to_path_buf(), compiled, input, options })
+        let runner = Runner { file: file.to_path_buf(), compiled, input, options };
+        if runner.name().trim().is_empty() {
+            let text = "error: the instance's name is empty; give one with --name or __usage: {name: …}";
+            return Err(UsageError(text.into()).into());
+        }
+        Ok(runner)
     }
 
     /// The instance's name.
