@@ -22,6 +22,7 @@ pub mod process;
 pub mod runner;
 pub mod script;
 pub mod series;
+pub mod serve;
 pub mod spec;
 mod state_files;
 pub mod step;

@@ -133,7 +133,7 @@ impl Runner {
 
     /// Runs the file's block once, in `instance`; what an earlier pass started and this one names goes on.
     pub async fn process(&self, instance: &Arc<Instance>) -> Processed {
-        let input = Input { input_data: self.input.clone(), request_state: Map::new(), globals: self.globals() };
+        let input = Input::new(self.input.clone(), self.globals());
         let mut run = Run::new(Arc::clone(instance), Arc::new(input), self.folder());
         self.compiled.block.process(&mut run).await
     }

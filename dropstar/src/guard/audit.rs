@@ -9,14 +9,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use parking_lot::Mutex;
 
-use crate::request::head::RequestHead;
+use crate::request::RequestHead;
 
 /// The target of the lines.
 const TARGET: &str = "audit";
 
 /// Refusals told in a second; more are counted.
 const REFUSALS_PER_SECOND_MAX: u64 = 20;
+
+/// What calls by name are told up to, in bytes.
+const NAMED_BYTES_MAX: usize = 1000;
 
 /// A longer path is cut, in characters.
 const PATH_CHARACTERS_MAX: usize = 200;
@@ -34,6 +38,8 @@ pub(super) struct Call {
     who: Option<Arc<str>>,
     from: IpAddr,
     what: What,
+    /// What it calls by name.
+    named: Mutex<String>,
     ended: Option<StatusCode>,
 }
 
@@ -68,7 +74,16 @@ impl fmt::Display for Plain<'_> {
 
 impl Call {
     pub(super) fn new(who: Option<Arc<str>>, from: IpAddr, head: &RequestHead) -> Self {
-        Call { who, from, what: What::new(head), ended: None }
+        Call { who, from, what: What::new(head), named: Mutex::default(), ended: None }
+    }
+
+    /// It calls something by name.
+    pub(super) fn names(&self, name: &str) {
+        let mut named = self.named.lock();
+        if named.len() < NAMED_BYTES_MAX {
+            named.push(' ');
+            named.push_str(name);
+        }
     }
 
     /// It was answered.
@@ -80,9 +95,10 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         let (who, from, what) = (Plain(self.who.as_deref().unwrap_or("anybody")), self.from, &self.what);
+        let named = self.named.get_mut().escape_default();
         match self.ended {
-            Some(status) => log::info!(target: TARGET, "{who} from {from}: {what}: {}", status.as_u16()),
-            None => log::info!(target: TARGET, "{who} from {from}: {what}: no answer, the client was gone"),
+            Some(status) => log::info!(target: TARGET, "{who} from {from}: {what}{named}: {}", status.as_u16()),
+            None => log::info!(target: TARGET, "{who} from {from}: {what}{named}: no answer, the client was gone"),
         }
     }
 }

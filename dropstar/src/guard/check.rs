@@ -1,9 +1,10 @@
 //! The check itself, in the order in which things are looked at: what the request says of itself, where it goes, who
 //! asks, who sent it, what the route wants.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use super::audit::Call;
 use super::log_in::session_ids;
@@ -13,7 +14,7 @@ use super::roll::Names;
 use super::visitor::{Admission, CSRF_HEADER, Pending, Visitor, Who, csrf_refusal, suffices};
 use super::{Access, Asked, Guard, forwarded};
 use crate::Need;
-use crate::request::head::RequestHead;
+use crate::request::RequestHead;
 use crate::users::{Scope, TOKEN_PREFIX, is_token};
 
 /// What a request must still bring.
@@ -36,6 +37,11 @@ impl Guard {
                 self.memory.audit.refused(from, asked.head, &refusal.text, now);
             }
         })
+    }
+
+    /// Takes away from a request's headers what only a trusted proxy may say.
+    pub(crate) fn clean(&self, headers: &mut HeaderMap, peer: SocketAddr) {
+        self.proxies.clean(headers, peer.ip());
     }
 
     fn decide(&self, asked: &Asked<'_>, now: Duration) -> Result<Admission, Refusal> {
@@ -76,7 +82,8 @@ impl Guard {
     /// Who asks: a token before a proxy's word before a cookie.
     pub(super) fn identify(&self, head: &RequestHead, now: Duration) -> Result<Who, Refusal> {
         let names = self.roll.names(now).map_err(|_| Refusal::unusable())?;
-        if let Some(token) = bearer(head)? {
+        // Where there are no users, a token is for somebody else.
+        if let Some(token) = bearer(head)?.filter(|_| !self.roll.is_open()) {
             return self.identify_bearer(token, &names);
         }
         if let Some(name) = self.proxies.user(head) {
@@ -152,6 +159,14 @@ impl Guard {
         }
     }
 
+    /// Whether a visitor may do what something wants that it asks for by name, within its request.
+    ///
+    /// # Errors
+    /// It may not.
+    pub(crate) fn allow(&self, visitor: &Visitor, access: Access) -> Result<(), Refusal> {
+        self.check_need(access, &visitor.who)
+    }
+
     fn check_need(&self, access: Access, who: &Who) -> Result<(), Refusal> {
         let need = match access {
             Access::Open => return Ok(()),
@@ -159,7 +174,6 @@ impl Guard {
             _ if self.roll.is_open() => return Ok(()),
             Access::Reading => Need::Login,
             Access::Changing => Need::Call,
-            Access::Administering => Need::Admin,
         };
         if suffices(who.scope(), need) {
             return Ok(());

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderName, header};
+use http::{HeaderMap, HeaderName, header};
 
 use crate::TrustedProxy;
-use crate::request::head::RequestHead;
+use crate::request::RequestHead;
 
 /// Further hops are not looked at.
 const HOPS_MAX: usize = 32;
@@ -59,6 +59,13 @@ impl Proxies {
     pub(super) fn user<'a>(&self, head: &'a RequestHead) -> Option<&'a str> {
         let mut names = self.believed(head, self.user_header.as_ref()?);
         names.next().filter(|name| !name.is_empty() && names.next().is_none())
+    }
+
+    /// Takes away what says who the user is where nobody may say so: a script would believe it.
+    pub(super) fn clean(&self, headers: &mut HeaderMap, peer: IpAddr) {
+        if let Some(name) = self.user_header.as_ref().filter(|_| !self.trusts(peer)) {
+            headers.remove(name);
+        }
     }
 
     /// The host that the browser asked for, as a trusted proxy says.

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use crate::request::head::RequestHead;
+use crate::request::RequestHead;
 use crate::{ServeConfig, SiteContent};
 
 /// The hosts of a listener.
@@ -34,13 +34,14 @@ impl Hosts {
         if self.is_any || head.host.is_empty() && head.parts.version < http::Version::HTTP_11 {
             return true;
         }
-        self.names.contains(head.host.as_str()) || self.is_address(head)
+        // Nobody else can have a name under localhost (RFC 6761 6.3).
+        self.names.contains(head.host.as_str()) || head.host.ends_with(".localhost") || self.is_address(head)
     }
 
     fn is_address(&self, head: &RequestHead) -> bool {
         let Ok(host) = head.host.parse::<IpAddr>() else { return false };
         let (host, local) = (host.to_canonical(), head.local.ip().to_canonical());
-        host == local || host == self.listen && !host.is_unspecified() || host.is_loopback() && local.is_loopback()
+        host == local || host == self.listen && !host.is_unspecified()
     }
 }
 

@@ -3,15 +3,16 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
+use super::Guard;
 use super::refusal::{Refusal, RefusalKind, accepts_page};
 use super::roll::KnownUser;
 use super::visitor::{Visitor, Who};
-use super::{Asked, Guard};
+use crate::answer;
+use crate::request::RequestHead;
 use crate::request::cookies;
-use crate::request::head::RequestHead;
 use crate::users::{HashingError, USER_NAME_BYTES_MAX};
 
 /// The longest body of a log-in, in bytes.
@@ -126,17 +127,14 @@ impl Guard {
     }
 
     /// What `POST /logout` answers to a visitor that was admitted: the session is over.
-    pub(crate) fn log_out(&self, asked: &Asked<'_>, visitor: &Visitor) -> Response<Bytes> {
+    pub(crate) fn log_out(&self, head: &RequestHead, visitor: &Visitor) -> Response<Bytes> {
         if let Who::Session(session, _) = &visitor.who {
             self.memory.sessions.end(&session.key);
-            self.memory.audit.session(self.proxies.client(asked.head), &session.user, "logged out");
+            self.memory.audit.session(self.proxies.client(head), &session.user, "logged out");
         }
-        let mut response = if wants_json(asked.head) {
-            self.described(&Who::Nobody)
-        } else {
-            redirect(&format!("{}/login", self.prefix))
-        };
-        self.set_cookie(&mut response, asked.head, "", "; Max-Age=0");
+        let mut response =
+            if wants_json(head) { self.described(&Who::Nobody) } else { redirect(&format!("{}/login", self.prefix)) };
+        self.set_cookie(&mut response, head, "", "; Max-Age=0");
         response
     }
 
@@ -210,7 +208,7 @@ impl Form {
 /// The cookie's name. Browsers share cookies between the ports of a host, so it holds the port.
 fn cookie_name(head: &RequestHead, is_host_cookie: bool) -> String {
     let bound = if is_host_cookie { "__Host-" } else { "" };
-    format!("{bound}dropstar_{}", head.local.port())
+    format!("{bound}{}{}", cookies::SESSION_PREFIX, head.local.port())
 }
 
 /// The ids of sessions that a request brings.
@@ -223,7 +221,7 @@ pub(super) fn session_ids(head: &RequestHead, is_host_cookie: bool) -> impl Iter
 }
 
 fn wants_json(head: &RequestHead) -> bool {
-    head.header(ACCEPT).is_some_and(|accept| accept.contains("application/json") && !accept.contains("text/html"))
+    answer::wants_json(head.headers(), head.query())
 }
 
 fn to_of_query(head: &RequestHead) -> String {

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 
-use super::refusal::escape;
 use super::visitor::CSRF_FIELD;
+use crate::answer::escape;
 use crate::users::Sha256;
 
 const STYLE: &str = include_str!("../assets/log_in.css");

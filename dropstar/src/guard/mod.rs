@@ -10,7 +10,7 @@ mod attempts;
 mod audit;
 mod check;
 mod forwarded;
-pub(crate) mod headers;
+mod headers;
 mod hosts;
 mod log_in;
 mod log_in_page;
@@ -27,7 +27,8 @@ use unidist::Clock;
 
 use crate::ServeConfig;
 use crate::declaration::Need;
-use crate::request::head::RequestHead;
+use crate::request::RequestHead;
+use crate::site::{Own, Route};
 use crate::users::{Hashing, Proof, UsersFileError};
 
 use attempts::Attempts;
@@ -38,10 +39,11 @@ use log_in_page::LogInPage;
 use roll::Roll;
 use sessions::Sessions;
 
+pub(crate) use headers::{Whose, complete};
 pub(crate) use log_in::LOG_IN_BYTES_MAX;
 pub use public::PublicError;
 pub(crate) use refusal::Refusal;
-pub(crate) use visitor::{Admission, CSRF_FIELD, Pending, Visitor};
+pub(crate) use visitor::{Admission, CSRF_FIELD, Visitor};
 
 /// What a route wants of who uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,8 +54,6 @@ pub(crate) enum Access {
     Reading,
     /// `call` where there are users: procedures, forms.
     Changing,
-    /// `admin` where there are users.
-    Administering,
     /// What a page or procedure declares, whether there are users or not.
     Declared(Need),
 }
@@ -69,6 +69,33 @@ pub(crate) struct Asked<'a> {
     pub(crate) is_changing: bool,
 }
 
+impl<'a> Asked<'a> {
+    /// What is asked about a request for a route.
+    pub(crate) fn about(head: &'a RequestHead, route: &Route) -> Self {
+        let is_changing = !head.is_reading() && !route.is_read_only();
+        Asked { head, access: Access::to(route, is_changing), is_changing }
+    }
+}
+
+impl Access {
+    /// What a route wants. Whatever says nothing of itself wants a log-in, also what is not there: who may not see a
+    /// site need not know what it holds.
+    pub(crate) fn to(route: &Route, is_changing: bool) -> Access {
+        match route {
+            Route::Own(Own::Health | Own::LogIn) => Access::Open,
+            Route::Own(Own::LogOut) => Access::Declared(Need::Login),
+            // Each procedure that is called through it is decided about by itself.
+            Route::Own(_) => Access::Reading,
+            Route::Page(_) | Route::Procedure(_) => match route.need() {
+                Some(need) => Access::Declared(need),
+                None if is_changing => Access::Changing,
+                None => Access::Reading,
+            },
+            Route::Broken(_) | Route::Static(_) | Route::Folder(_) | Route::Missing => Access::Reading,
+        }
+    }
+}
+
 /// Decides who may do what. Shared by all connections of a listener.
 pub(crate) struct Guard {
     hosts: Hosts,
@@ -82,14 +109,14 @@ pub(crate) struct Guard {
     memory: Arc<Memory>,
 }
 
-/// What outlives a reload of the configuration.
-struct Memory {
+/// What all listeners of a server share, and what outlives a reload of the configuration: sessions, failed log-ins.
+pub(crate) struct Memory {
     clock: Arc<dyn Clock>,
     sessions: Sessions,
     attempts: Attempts,
     hashing: Hashing,
     proof: Proof,
-    audit: Arc<Audit>,
+    audit: Audit,
 }
 
 /// Why there is no guard, and so no server.
@@ -110,32 +137,29 @@ pub enum GuardError {
     Machine(String),
 }
 
-impl Guard {
-    /// A guard for a listener. Reads the users file. Takes some 30 ms.
+impl Memory {
+    /// Nobody is logged in. Takes some 30 ms.
     ///
     /// # Errors
-    /// The users file is damaged, the address is public and unprotected, or the machine gives no random bytes.
-    pub(crate) fn new(config: &ServeConfig, clock: Arc<dyn Clock>) -> Result<Guard, GuardError> {
-        let memory = Memory {
+    /// The machine gives no random bytes.
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Result<Memory, GuardError> {
+        Ok(Memory {
             clock,
             sessions: Sessions::default(),
             attempts: Attempts::default(),
             hashing: Hashing::new().map_err(|error| GuardError::Machine(error.to_string()))?,
             proof: Proof::new().map_err(GuardError::Machine)?,
-            audit: Arc::default(),
-        };
-        Guard::with_memory(config, Arc::new(memory))
+            audit: Audit::default(),
+        })
     }
+}
 
-    /// The guard for a changed configuration: sessions and what is known of failed log-ins stay.
+impl Guard {
+    /// A guard for a listener. Reads the users file.
     ///
     /// # Errors
-    /// As [`Guard::new`]; then this guard goes on.
-    pub(crate) fn renewed(&self, config: &ServeConfig) -> Result<Guard, GuardError> {
-        Guard::with_memory(config, self.memory.clone())
-    }
-
-    fn with_memory(config: &ServeConfig, memory: Arc<Memory>) -> Result<Guard, GuardError> {
+    /// The users file is damaged, or the address is public and unprotected.
+    pub(crate) fn new(config: &ServeConfig, memory: Arc<Memory>) -> Result<Guard, GuardError> {
         let proxies = Proxies::new(config.trusted_proxy.as_ref()).map_err(GuardError::Header)?;
         let roll = Roll::new(config.users.as_deref(), proxies.vouch_for_users(), memory.clock.now())?;
         public::check(config, !roll.is_open())?;
@@ -149,6 +173,11 @@ impl Guard {
             page: LogInPage::new(&config.prefix),
             memory,
         })
+    }
+
+    /// Whether the browser reached this server, or a trusted proxy in front of it, through TLS.
+    pub(crate) fn was_reached_by_tls(&self, head: &RequestHead) -> bool {
+        head.is_tls || self.proxies.is_tls(head)
     }
 
     /// Whether everybody may do what nothing is declared about: there are no users, no tokens and no proxy that vouches.

@@ -2,7 +2,7 @@
 
 use http::header;
 
-use crate::request::head::RequestHead;
+use crate::request::RequestHead;
 
 /// What a request says about the page that sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]

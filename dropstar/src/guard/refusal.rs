@@ -7,7 +7,8 @@ use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RE
 use http::{HeaderValue, Method, Response, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::request::head::RequestHead;
+use crate::answer::{Problem, escape};
+use crate::request::RequestHead;
 
 /// Why a request is refused. What it says is for everybody to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +128,12 @@ impl Refusal {
     }
 }
 
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Problem::new(refusal.status(), refusal.text)
+    }
+}
+
 /// Whether a request is a browser's that shows what it gets.
 pub(super) fn accepts_page(head: &RequestHead) -> bool {
     head.header(ACCEPT).is_some_and(|accept| accept.contains("text/html"))
@@ -144,20 +151,4 @@ fn to_log_in(head: &RequestHead, prefix: &str) -> Response<Bytes> {
     }
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// Text for HTML, in elements and in quoted attributes.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '&' => escaped.push_str("&amp;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }

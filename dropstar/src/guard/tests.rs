@@ -9,9 +9,11 @@ use http::{Request, Response, StatusCode};
 use unidist::VirtualClock;
 
 use super::*;
-use crate::request::head::Ends;
+use crate::request::Ends;
 use crate::users::{Scope, UsersFile};
 use crate::{Site, SiteContent, TrustedProxy};
+
+const ADMIN: Access = Access::Declared(Need::Admin);
 
 const PASSWORD: &str = "correct horse";
 
@@ -59,7 +61,7 @@ fn config() -> ServeConfig {
 
 fn start(config: ServeConfig, file: UsersFile, _folder: tempfile::TempDir) -> Setup {
     let clock = Arc::new(VirtualClock::new());
-    let guard = Guard::new(&config, clock.clone()).unwrap();
+    let guard = Guard::new(&config, Arc::new(Memory::new(clock.clone()).unwrap())).unwrap();
     Setup { guard, clock, file, config, _folder }
 }
 
@@ -125,7 +127,7 @@ fn cookie(response: &Response<Bytes>) -> String {
 #[test]
 fn without_users_everybody_may_do_what_nothing_is_declared_about() {
     let setup = without_users();
-    for access in [Access::Open, Access::Reading, Access::Changing, Access::Administering] {
+    for access in [Access::Open, Access::Reading, Access::Changing] {
         assert_eq!(status(&setup.guard, get("/"), access), 200, "{access:?}");
     }
     assert_eq!(status(&setup.guard, get("/"), Access::Declared(Need::Nobody)), 200);
@@ -135,7 +137,7 @@ fn without_users_everybody_may_do_what_nothing_is_declared_about() {
 #[test]
 fn with_users_nobody_is_let_in_without_being_known() {
     let (setup, _) = setup(|_| {});
-    for access in [Access::Reading, Access::Changing, Access::Administering, Access::Declared(Need::Login)] {
+    for access in [Access::Reading, Access::Changing, Access::Declared(Need::Login), ADMIN] {
         assert_eq!(status(&setup.guard, get("/"), access), 401, "{access:?}");
         assert_eq!(status(&setup.guard, post("/"), access), 401, "{access:?}");
     }
@@ -149,7 +151,7 @@ fn a_token_may_what_its_scope_says_until_it_expires() {
     let with = |token: &str, access| {
         status(&setup.guard, Request::post("/").header(AUTHORIZATION, format!("Bearer {token}")), access)
     };
-    let accesses = [Access::Reading, Access::Changing, Access::Administering];
+    let accesses = [Access::Reading, Access::Changing, ADMIN];
     assert_eq!(accesses.map(|access| with(&reader, access)), [200, 403, 403]);
     assert_eq!(accesses.map(|access| with(&caller, access)), [200, 200, 403]);
     assert_eq!(accesses.map(|access| with(&boss, access)), [200, 200, 200]);
@@ -178,7 +180,7 @@ fn a_token_in_the_url_is_refused_and_told() {
 async fn a_right_password_makes_a_session_and_a_wrong_one_none() {
     let (setup, _) = setup(|_| {});
     let (cookie, _) = session(&setup.guard, "ann", PASSWORD).await;
-    assert_eq!(status(&setup.guard, get("/").header(COOKIE, &cookie), Access::Administering), 200);
+    assert_eq!(status(&setup.guard, get("/").header(COOKIE, &cookie), ADMIN), 200);
     for (user, password) in [("ann", "wrong password"), ("ann", ""), ("nobody", PASSWORD), ("", ""), ("ben", PASSWORD)]
     {
         let response = log_in(&setup.guard, user, password).await;
@@ -215,7 +217,7 @@ async fn a_session_planted_before_the_log_in_is_worth_nothing_after_it() {
     let response = setup.guard.log_in(&head, body.as_bytes()).await;
     let new = cookie(&response);
     assert!(new != ben && new != planted);
-    assert_eq!(status(&setup.guard, get("/").header(COOKIE, &new), Access::Administering), 200);
+    assert_eq!(status(&setup.guard, get("/").header(COOKIE, &new), ADMIN), 200);
     assert_eq!(status(&setup.guard, get("/").header(COOKIE, &planted), Access::Reading), 401);
     assert_eq!(status(&setup.guard, get("/").header(COOKIE, &ben), Access::Reading), 401, "the one before has ended");
 }
@@ -228,7 +230,7 @@ async fn a_session_ends_with_log_out_a_new_password_and_the_user() {
     let log_out = head(post("/logout").header(COOKIE, &cookie).header("x-csrf-token", &token));
     let asked = Asked { head: &log_out, access: Access::Declared(Need::Login), is_changing: true };
     let Ok(Admission::Admitted(visitor)) = guard.check(&asked) else { panic!("log-out is refused") };
-    let response = guard.log_out(&asked, &visitor);
+    let response = guard.log_out(&log_out, &visitor);
     assert!(response.headers()[SET_COOKIE].to_str().unwrap().contains("Max-Age=0"));
     assert_eq!(status(guard, get("/").header(COOKIE, &cookie), Access::Reading), 401);
 
@@ -329,13 +331,31 @@ fn who_is_no_browser_passes_and_who_hides_where_from_does_not() {
 fn only_hosts_of_the_server_are_answered() {
     let setup = without_users();
     let with = |host: &str| status(&setup.guard, get("/").header(HOST, host), Access::Open);
-    for host in ["localhost", "LOCALHOST:1", "site.example", "alias.example.", "127.0.0.1:8686", "[::1]", "127.0.0.2"] {
+    for host in [
+        "localhost",
+        "LOCALHOST:1",
+        "site.example",
+        "alias.example.",
+        "127.0.0.1:8686",
+        "[::ffff:127.0.0.1]",
+        "a.localhost",
+    ] {
         assert_eq!(with(host), 200, "{host}");
     }
-    for host in ["evil.example", "localhost.evil.example", "10.0.0.1", "0.0.0.0", "0x7f.1", "2130706433", ""] {
+    for host in [
+        "[::1]",
+        "127.0.0.2",
+        "evil.example",
+        "localhost.evil.example",
+        "10.0.0.1",
+        "0.0.0.0",
+        "0x7f.1",
+        "2130706433",
+        "",
+    ] {
         assert_eq!(with(host), 421, "{host}");
     }
-    let any = Guard::new(&ServeConfig { any_host: true, ..setup.config.clone() }, setup.clock.clone()).unwrap();
+    let any = Guard::new(&ServeConfig { any_host: true, ..setup.config.clone() }, setup.guard.memory.clone()).unwrap();
     assert_eq!(status(&any, get("/").header(HOST, "evil.example"), Access::Open), 200);
 }
 
@@ -383,13 +403,13 @@ fn a_proxy_is_believed_only_where_it_is_trusted() {
             .map_or_else(|refusal| refusal.status().as_u16(), |_| 200)
     };
     let ann = || get("/").header("x-user", "ann");
-    assert_eq!(ask("10.0.0.1", Access::Administering, ann()), 200, "ann's scope stands in the file");
+    assert_eq!(ask("10.0.0.1", ADMIN, ann()), 200, "ann's scope stands in the file");
     assert_eq!(ask("10.0.0.2", Access::Reading, ann()), 401, "another address");
     assert_eq!(ask("10.0.0.1", Access::Reading, get("/")), 401);
     assert_eq!(ask("10.0.0.1", Access::Reading, get("/").header("x-user", "")), 401);
     assert_eq!(ask("10.0.0.1", Access::Reading, ann().header("x-user", "ben")), 401, "two names are none");
     assert_eq!(ask("10.0.0.1", Access::Changing, get("/").header("x-user", "cid")), 200);
-    assert_eq!(ask("10.0.0.1", Access::Administering, get("/").header("x-user", "cid")), 403);
+    assert_eq!(ask("10.0.0.1", ADMIN, get("/").header("x-user", "cid")), 403);
     let post = || Request::post("/").header("x-user", "ann");
     assert_eq!(ask("10.0.0.1", Access::Changing, post()), 200, "no browser");
     let browser = post().header(ORIGIN, "http://localhost:8686");
@@ -428,18 +448,18 @@ fn a_damaged_users_file_refuses_everybody_but_health() {
     assert_eq!(status(&setup.guard, boss(), Access::Reading), 503);
     assert_eq!(status(&setup.guard, boss(), Access::Declared(Need::Nobody)), 503);
     assert_eq!(status(&setup.guard, get("/healthz"), Access::Open), 200);
-    assert!(matches!(Guard::new(&setup.config, setup.clock.clone()), Err(GuardError::Users(_))));
+    assert!(matches!(Guard::new(&setup.config, setup.guard.memory.clone()), Err(GuardError::Users(_))));
 }
 
 #[tokio::test]
 async fn a_reload_keeps_sessions_and_failures() {
     let (setup, _) = setup(|_| {});
     let (cookie, token) = session(&setup.guard, "ann", PASSWORD).await;
-    let renewed = setup.guard.renewed(&ServeConfig { dev: true, ..setup.config.clone() }).unwrap();
+    let renewed = Guard::new(&ServeConfig { dev: true, ..setup.config.clone() }, setup.guard.memory.clone()).unwrap();
     let request = post("/").header(COOKIE, cookie).header("x-csrf-token", token);
     assert_eq!(status(&renewed, request, Access::Changing), 200);
     let public = ServeConfig { listen: "0.0.0.0:1".parse().unwrap(), ..setup.config.clone() };
-    assert!(matches!(setup.guard.renewed(&public), Err(GuardError::Public(_))));
+    assert!(matches!(Guard::new(&public, setup.guard.memory.clone()), Err(GuardError::Public(_))));
 }
 
 #[test]

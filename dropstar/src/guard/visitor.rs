@@ -98,24 +98,21 @@ impl Visitor {
         self.who.name()
     }
 
-    /// How much the visitor may; none for somebody who is not known.
-    pub(crate) fn scope(&self) -> Option<Scope> {
-        self.who.scope()
-    }
-
-    /// Whether the visitor is known and may do what wants this.
-    pub(crate) fn may(&self, need: Need) -> bool {
-        suffices(self.who.scope(), need)
-    }
-
     /// Whether errors are shown on the page: to an administrator, and with `dev` to whoever comes by loopback.
     pub(crate) fn sees_errors(&self) -> bool {
         self.sees_errors
     }
 
     /// The token that forms and scripts of this visitor's pages bring along; none where none is wanted.
-    pub(crate) fn csrf_token(&self) -> Option<String> {
-        self.who.csrf_token(self.memory.as_ref()?)
+    pub(crate) fn csrf_token(&self) -> Option<Arc<str>> {
+        self.who.csrf_token(self.memory.as_ref()?).map(Arc::from)
+    }
+
+    /// It calls something by name, within one request: the audit log tells the name too.
+    pub(crate) fn calls(&self, name: &str) {
+        if let Some(call) = &self.call {
+            call.names(name);
+        }
     }
 
     /// The request was answered. A request that changes something and ends without is told as one whose client was gone.

@@ -15,4 +15,4 @@ pub use compile::{
 };
 pub use outcome::{Failed, Processed, TagOutcome, TagResult};
 pub use process::{Block, TagEntry};
-pub use run::{Input, Run, placed};
+pub use run::{InRequest, Input, Run, placed};

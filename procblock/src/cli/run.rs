@@ -119,7 +119,12 @@ fn start(mut arguments: RunArgs, file: &Path) -> Result<ExitCode, StartError> {
     for path in &compiled.files {
         log::info!("Importing YAML: {}", path.display());
     }
-    let life = Life { runner: Runner::new(file, compiled, &words, options)?, words };
+    let again = file.to_path_buf();
+    let life = Life {
+        runner: Runner::new(file, compiled, &words, options)?,
+        words,
+        load: Box::new(move || load(&again)),
+    };
     let threads = std::thread::available_parallelism().map_or(2, usize::from) + LOST_THREADS_MAX;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)

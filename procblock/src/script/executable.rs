@@ -21,7 +21,7 @@ pub(super) async fn call(processes: &dyn Processes, path: &Path, call: &Call<'_>
     let input = json!({
         "pipe_data": call.pipe_data,
         "input_data": call.input_data,
-        "request_state": call.request_state,
+        "request_state": call.request_state.to_map(),
         "tag": call.tag,
     });
     let program = Program {

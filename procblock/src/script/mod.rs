@@ -22,6 +22,7 @@ pub(crate) mod syntax;
 mod testing;
 mod waiting;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -86,7 +87,7 @@ pub struct Call<'a> {
     /// The step's own mapping, or the block.
     pub block: &'a Value,
     /// The values of one request.
-    pub request_state: &'a Map,
+    pub request_state: &'a dyn RequestValues,
     /// What the block was given.
     pub input_data: &'a Map,
     /// The tag being processed.
@@ -107,6 +108,24 @@ pub struct Call<'a> {
     pub limits: Limits,
     /// Ends it when requested.
     pub stop: &'a Stop,
+}
+
+/// The values of one request. Made when a script can look at them: most pages do not.
+pub trait RequestValues: std::fmt::Debug + Send + Sync {
+    /// All of them.
+    fn to_map(&self) -> Cow<'_, Map>;
+}
+
+impl RequestValues for Map {
+    fn to_map(&self) -> Cow<'_, Map> {
+        Cow::Borrowed(self)
+    }
+}
+
+impl RequestValues for dropstar::RequestState {
+    fn to_map(&self) -> Cow<'_, Map> {
+        Cow::Owned(dropstar::RequestState::to_map(self))
+    }
 }
 
 /// How scripts are run.

@@ -229,7 +229,7 @@ impl CompiledStep {
     fn merge(&self, run: &mut Run, result: Map) -> Result<(), RunError> {
         let result = checked(result)?;
         if !self.action.gathers() {
-            run.pipe_data.extend(result);
+            run.merge(result);
             return Ok(());
         }
         if let Some(name) = &self.attributes.name {

@@ -6,7 +6,7 @@ use unidist::Stop;
 
 use crate::error::{RunError, RunErrorKind};
 use crate::load::{Entry, Kind, Node, Problems, Style};
-use crate::script::{Allow, Call, Script};
+use crate::script::{Call, Script};
 use crate::spec::Fields;
 use crate::step::limits::check_script_limits;
 use crate::step::{StepResult, StepRun};
@@ -37,15 +37,15 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
     let call = Call {
         pipe_data: &run.pipe_data,
         block: step.item,
-        request_state: &run.input.request_state,
+        request_state: &*run.input.request_state,
         input_data: &run.input.input_data,
         tag: "run",
         cwd: &folder,
         env: &env,
         block_parent: &run.block,
         caller: &caller,
-        allow: Allow::ALL,
-        timeout: step.timeout,
+        allow: run.allow(),
+        timeout: run.timeout(step.timeout),
         limits,
         stop: &run.stop,
     };

@@ -81,6 +81,14 @@ pub async fn call(shared: &Unidist, name: &str, args: &[Value], owner: &str) -> 
     }
 }
 
+/// `call`, which blocks the thread.
+///
+/// # Errors
+/// As `call`.
+pub fn call_blocking(shared: &Unidist, name: &str, args: &[Value], owner: &str) -> Result<Value, Error> {
+    crate::wait::block_on(call(shared, name, args, owner))
+}
+
 /// Calls a function that answers at once, without a future; none for one that may wait.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ pub(super) use user::UserCommand;
 
 /// How much a user or token may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ScopeWord {
+pub(crate) enum ScopeWord {
     /// See pages, call what is read only.
     Read,
     /// Change things: send forms, call every procedure.
@@ -42,7 +42,7 @@ impl From<ScopeWord> for Scope {
 
 /// How a list is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(crate) enum Format {
     /// Columns for people.
     #[default]
     Text,

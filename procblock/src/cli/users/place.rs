@@ -12,7 +12,7 @@ use crate::load::{Node, load_data_file};
 
 /// Where the users are.
 #[derive(Args, Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The site: its folder or its file; the current folder unless given.
     #[arg(value_name = "SITE")]
     site: Option<PathBuf>,

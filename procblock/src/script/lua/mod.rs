@@ -12,6 +12,7 @@ mod failure;
 #[cfg(test)]
 mod hostile_tests;
 mod load;
+mod parameters;
 mod pool;
 mod run;
 mod syntax;

@@ -60,6 +60,24 @@ async fn a_text_may_define_process_block() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_given_the_arguments_that_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("page.lua");
+    let bench = Bench::new().with(json!({"a": 1}));
+    let given = "return {given = {pipe_data ~= nil, block ~= nil, request_state ~= nil, input_data ~= nil}}";
+    for (list, code, expected) in [
+        ("pipe_data, block, request_state, input_data", given, json!([true, false, true, true])),
+        ("p, b, r, i", "return {given = {i.a, p == nil and 0 or 1}}", json!([1, 1])),
+        ("p, b, r, i", "return {given = {i.a}}", json!([1])),
+        ("p, b, ...", "return {given = {select('#', ...), (...) ~= nil}}", json!([6, true])),
+    ] {
+        std::fs::write(&path, format!("-- a page\nfunction ProcessBlock({list})\n{code}\nend\n")).unwrap();
+        let outcome = bench.call(&Script::File(path.clone())).await;
+        assert_eq!(outcome, Ok(json!({"given": expected})), "{list}: {code}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_value_that_cannot_be_passed_on_is_named_by_its_path() {
     for (text, expected) in [
         ("return 5", "the script returned a number, expected a mapping such as {answer = 42}, or nil"),

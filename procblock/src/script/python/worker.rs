@@ -97,12 +97,13 @@ impl Worker {
         };
         let folder = Path::new(&*name).parent().unwrap_or(Path::new("")).to_string_lossy();
         let cwd = call.cwd.to_string_lossy();
+        let request_state = call.request_state.to_map();
         let order = Order {
             source: Source { name: &name, folder: &folder, text, first_line },
             arguments: Arguments {
                 pipe_data: call.pipe_data,
                 block: call.block,
-                request_state: call.request_state,
+                request_state: &request_state,
                 input_data: call.input_data,
                 tag: call.tag,
                 cwd: &cwd,

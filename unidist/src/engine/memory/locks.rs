@@ -224,6 +224,19 @@ impl MemoryLocks {
         shard.get(&**owner)?.iter().find(|held| held.fence == holder.fence && &*held.name == name)?.rank
     }
 
+    /// Copies of the files that keep the host's locks.
+    pub(crate) fn keepers(&self) -> std::io::Result<Vec<std::fs::File>> {
+        let mut files = Vec::new();
+        for shard in self.shared.each() {
+            for holder in shard.values().flat_map(|record| &record.holders) {
+                if let Some(file) = &holder.file {
+                    files.push(file.try_clone()?);
+                }
+            }
+        }
+        Ok(files)
+    }
+
     /// Takes the permit on the host, where one is needed. The outer none: another process has it.
     fn take_file(&self, record: &Record, now: Duration) -> Result<Option<Option<HostFile>>, Error> {
         let Some(host) = self.host_of(&record.name) else { return Ok(Some(None)) };

@@ -28,6 +28,7 @@ use self::state::MemoryState;
 use super::journal::{Journal, Records};
 use super::{Counters, Engine, Locks, Logs, Queues, State};
 use crate::clock::Clock;
+use crate::error::Error;
 use crate::limits::Limits;
 use crate::timer::Timers;
 
@@ -104,5 +105,10 @@ impl Engine for MemoryEngine {
 
     fn logs(&self) -> &dyn Logs {
         &self.logs
+    }
+
+    fn lock_keepers(&self) -> Result<Vec<std::fs::File>, Error> {
+        let place = "of this machine's locks".to_owned();
+        self.locks.keepers().map_err(|error| Error::Unreachable { place, reason: error.to_string() })
     }
 }

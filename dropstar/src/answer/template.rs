@@ -1,0 +1,187 @@
+//! Templates of pages. The only module that names minijinja.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use minijinja::value::{Enumerator, Object, Serde};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value as Filled};
+use parking_lot::RwLock;
+
+use crate::site::{Current, Files, Fresh};
+use crate::{Map, Template, Value};
+
+/// How much work one template may do, in minijinja's units of one instruction each.
+const FUEL: u64 = 10_000_000;
+
+/// Templates that one page may be made of.
+const PARTS_MAX: usize = 1000;
+
+/// A template, in bytes.
+const BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// The name under which a page's own template is known to its layouts.
+const OWN: &str = "page.html";
+
+/// What a page's values fill. Layouts and includes are looked for in its own folder, then in the site's.
+pub(crate) struct PageTemplate {
+    template: Template,
+    folders: Arc<[PathBuf]>,
+    compiled: Fresh<Compiled>,
+}
+
+struct Compiled {
+    environment: Result<Environment<'static>, String>,
+    parts: Arc<RwLock<Vec<Files>>>,
+}
+
+impl Current for Compiled {
+    fn is_current(&self) -> bool {
+        self.parts.read().iter().all(Files::is_current)
+    }
+}
+
+impl PageTemplate {
+    /// A template; it is read at the first request, and again when it or a part of it has changed.
+    pub(crate) fn new(template: &Template, site_folder: Option<&Path>) -> PageTemplate {
+        let own = match template {
+            Template::File(path) => path.parent().unwrap_or(Path::new("/")).to_path_buf(),
+            Template::Text { folder, .. } => folder.clone(),
+        };
+        let site_folder = site_folder.filter(|folder| **folder != own).map(Path::to_path_buf);
+        PageTemplate {
+            template: template.clone(),
+            folders: std::iter::once(own).chain(site_folder).collect(),
+            compiled: Fresh::default(),
+        }
+    }
+
+    /// The template filled.
+    ///
+    /// # Errors
+    /// It or a part of it can't be read or is wrong, a name is missing, or it does not end.
+    pub(crate) async fn fill(&self, names: Names) -> Result<String, String> {
+        let compiled = match self.compiled.current() {
+            Some(compiled) => compiled,
+            None => {
+                let (template, folders) = (self.template.clone(), Arc::clone(&self.folders));
+                self.compiled.get(move |_| compile(&template, &folders)).await
+            }
+        };
+        let environment = compiled.environment.as_ref().map_err(Clone::clone)?;
+        let filled = environment.get_template(OWN).and_then(|template| template.render(Filled::from_object(names)));
+        filled.map_err(|error| describe(&error))
+    }
+}
+
+fn describe(error: &minijinja::Error) -> String {
+    let place = error.line().map(|line| format!("template {}:{line}: ", error.name().unwrap_or(OWN)));
+    let mut text = format!("{}{}", place.unwrap_or_default(), error.kind());
+    if let Some(detail) = error.detail() {
+        text.push_str(": ");
+        text.push_str(detail);
+    }
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        cause = source.source();
+    }
+    text
+}
+
+fn compile(template: &Template, folders: &Arc<[PathBuf]>) -> Compiled {
+    let began = SystemTime::now();
+    let parts: Arc<RwLock<Vec<Files>>> = Arc::default();
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    environment.set_fuel(Some(FUEL));
+    environment
+        .set_auto_escape_callback(|name| if name.ends_with(".txt") { AutoEscape::None } else { AutoEscape::Html });
+    environment.set_loader(loader(Arc::clone(folders), Arc::clone(&parts)));
+    let own = match template {
+        Template::File(path) => {
+            parts.write().push(Files::since(began, [path.clone()]));
+            read(path).map_err(|error| format!("template {}: {error}", path.display()))
+        }
+        Template::Text { text, .. } => Ok(text.to_string()),
+    };
+    let place = match template {
+        Template::File(path) => path.display().to_string(),
+        Template::Text { .. } => "template".to_string(),
+    };
+    let added = own.and_then(|own| {
+        environment
+            .add_template_owned(OWN, own)
+            .map_err(|error| describe(&error).replacen("template page.html", &place, 1))
+    });
+    Compiled { environment: added.map(|()| environment), parts }
+}
+
+fn loader(
+    folders: Arc<[PathBuf]>,
+    parts: Arc<RwLock<Vec<Files>>>,
+) -> impl Fn(&str) -> Result<Option<String>, minijinja::Error> + Send + Sync + 'static {
+    move |name| {
+        if name.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
+            return Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("{name} is no name of a template")));
+        }
+        if parts.read().len() >= PARTS_MAX {
+            return Err(minijinja::Error::new(ErrorKind::InvalidOperation, "too many templates for one page"));
+        }
+        let began = SystemTime::now();
+        let paths = folders.iter().map(|folder| folder.join(name));
+        let found = paths.clone().find(|path| path.is_file());
+        // One that is not there counts too: a page of an `ignore missing` changes when it appears.
+        let seen = paths.take_while(|path| Some(path) != found.as_ref()).chain(found.clone());
+        parts.write().push(Files::since(began, seen));
+        let Some(path) = found else { return Ok(None) };
+        read(&path).map(Some).map_err(|error| {
+            minijinja::Error::new(ErrorKind::InvalidOperation, format!("{} can't be read", path.display()))
+                .with_source(error)
+        })
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let size = std::fs::metadata(path)?.len();
+    if size > BYTES_MAX {
+        return Err(std::io::Error::other(format!("it has {size} bytes, more than {BYTES_MAX}")));
+    }
+    std::fs::read_to_string(path)
+}
+
+/// The names that a template may use: a program's values, then the server's own, converted when they are used.
+#[derive(Debug)]
+pub(crate) struct Names {
+    /// What the program returned.
+    pub(crate) values: Map,
+    /// What the server adds: `input_data`, `request_state`, `title`, `prefix`, …
+    pub(crate) own: Own,
+}
+
+/// A name's value, made when it is used.
+pub(crate) type Own = Box<dyn OwnNames>;
+
+/// The names that the server adds to a program's values.
+pub(crate) trait OwnNames: std::fmt::Debug + Send + Sync {
+    /// The value of a name; none if there is no such name.
+    fn get(&self, name: &str) -> Option<Value>;
+}
+
+impl Object for Names {
+    fn get_value(self: &Arc<Self>, key: &Filled) -> Option<Filled> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Filled> {
+        match self.values.get(key) {
+            Some(value) => Some(Filled::from(Serde(value))),
+            None => self.own.get(key).map(|value| Filled::from(Serde(&value))),
+        }
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.values.keys().map(|key| Filled::from(key.as_str())).collect())
+    }
+}
