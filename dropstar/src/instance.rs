@@ -6,9 +6,9 @@ use unidist::Unidist;
 
 use crate::{BoxFuture, EventKind, Failure, Map, Value};
 
-/// Is told what happens: what it is about, the name of the run-thread or series, and the event's data. Must not wait.
-/// Gives false when it wants to hear no more.
-pub type Sink = Box<dyn Fn(EventKind, &str, Map) -> bool + Send + Sync>;
+/// Is told what happens: what it is about, the name of the run-thread or series, and how to make the event's data, which
+/// is asked for only where somebody follows it. Must not wait. Gives false when it wants to hear no more.
+pub type Sink = Box<dyn Fn(EventKind, &str, &dyn Fn() -> Map) -> bool + Send + Sync>;
 
 /// The instance around the server: what the status pages, the events and the graphs show.
 pub trait Instance: Send + Sync {

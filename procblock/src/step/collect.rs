@@ -269,6 +269,9 @@ impl Collect {
         let open = self.open(run, key)?;
         let client = &run.instance.series;
         client.store_result(&open.series, time, values);
+        let spec = open.series.spec();
+        let time = whole_seconds(time) / spec.step() * spec.step();
+        run.instance.happenings.tell(Happening::Sampled { spec, time, values });
         for graph in &open.graphs {
             client.graph(&open.series, Arc::clone(graph), time);
         }

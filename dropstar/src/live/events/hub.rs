@@ -1,11 +1,12 @@
 //! Watches everything once, for all readers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use unidist::{
     Change, CounterEvent, Error, NameFilter, QueueChange, StateEvent, Stop, Unidist, WatchEvent, WatchFilter, Watcher,
 };
@@ -21,6 +22,9 @@ const COUNTERS_EVERY: Duration = Duration::from_millis(20);
 /// Changes of counters gathered at once.
 const COUNTERS_MAX: usize = 10_000;
 
+/// Things whose events are kept; past these the hub forgets and readers begin anew.
+const FOLLOWED_MAX: usize = 10_000;
+
 /// After a store's failure it is watched anew after this time.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -31,6 +35,8 @@ pub(crate) struct Hub {
     /// Requested when the server ends.
     pub(super) stop: Stop,
     readers: AtomicUsize,
+    /// What was ever followed: only that is kept. Buckets for the state.
+    followed: RwLock<HashSet<(EventKind, String)>>,
     is_begun: OnceLock<()>,
 }
 
@@ -47,7 +53,14 @@ impl Hub {
     /// Watches nothing until the first reader comes.
     pub(crate) fn new(instance: Arc<dyn Instance>) -> Arc<Hub> {
         let kept = Kept::new(fastrand::u64(..));
-        Arc::new(Hub { instance, kept, stop: Stop::new(), readers: AtomicUsize::new(0), is_begun: OnceLock::new() })
+        Arc::new(Hub {
+            instance,
+            kept,
+            stop: Stop::new(),
+            readers: AtomicUsize::new(0),
+            followed: RwLock::default(),
+            is_begun: OnceLock::new(),
+        })
     }
 
     /// A reader's events from how things are, or from the event after `last_id`; none when there are `readers_max`
@@ -97,7 +110,9 @@ impl Hub {
         let hub = Arc::downgrade(self);
         self.instance.follow(Box::new(move |kind, name, data| {
             let Some(hub) = hub.upgrade().filter(|hub| !hub.stop.is_requested()) else { return false };
-            hub.kept.add(News { kind, name: name.into(), key: None, revision: 0, data });
+            if hub.is_followed(kind, name) {
+                hub.kept.add(News { kind, name: name.into(), key: None, revision: 0, data: data() });
+            }
             true
         }));
     }
@@ -108,13 +123,14 @@ impl Hub {
         kind: EventKind,
         mut watch: Result<Watcher<E>, Error>,
         again: impl Fn(&Hub) -> Result<Watcher<E>, Error> + Send,
-        news: impl Fn(E) -> News + Send,
+        (name, news): (impl Fn(&E) -> &str + Send, impl Fn(E) -> News + Send),
     ) {
         loop {
             let error = match &watch {
                 Ok(watcher) => loop {
                     match watcher.next_async(None, &self.stop).await {
-                        Ok(Some(event)) => self.tell(news(event)),
+                        Ok(Some(event)) if self.is_followed(kind, name(&event)) => self.tell(news(event)),
+                        Ok(Some(_)) => {}
                         Ok(None) => {}
                         Err(error) => break error,
                     }
@@ -155,7 +171,8 @@ impl Hub {
             let Some(event) = watcher.next_async(Some(Duration::ZERO), &self.stop).await? else { break };
             newest.insert(Arc::clone(&event.name), event);
         }
-        let mut changes: Vec<CounterEvent> = newest.into_values().collect();
+        let is_followed = |event: &CounterEvent| self.is_followed(EventKind::Counter, &event.name);
+        let mut changes: Vec<CounterEvent> = newest.into_values().filter(is_followed).collect();
         changes.sort_by_key(|event| event.revision);
         for event in changes {
             self.tell(counter_news(event));
@@ -164,10 +181,28 @@ impl Hub {
         Ok(())
     }
 
-    fn tell(&self, news: News) {
-        if !news.name.starts_with("__") {
-            self.kept.add(news);
+    /// Whether anybody ever followed a thing.
+    fn is_followed(&self, kind: EventKind, name: &str) -> bool {
+        let followed = self.followed.read();
+        // A tuple can't be looked up by parts without a copy; most servers follow few things.
+        !followed.is_empty() && followed.contains(&(kind, name.to_string()))
+    }
+
+    /// Keeps events of everything in a selection from now on; whether they were kept already.
+    pub(super) fn follow(&self, selection: &Selection) -> bool {
+        let mut followed = self.followed.write();
+        if followed.len() > FOLLOWED_MAX {
+            followed.clear();
+            self.kept.forget();
         }
+        selection
+            .wanted
+            .iter()
+            .fold(true, |were_kept, wanted| !followed.insert((wanted.kind, wanted.followed_name())) && were_kept)
+    }
+
+    fn tell(&self, news: News) {
+        self.kept.add(news);
     }
 
     /// Whether a watch that ended is to begin anew.

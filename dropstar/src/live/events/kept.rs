@@ -88,6 +88,13 @@ impl Kept {
         self.add_frame(|_| Event { frame, kind, name, key: None, revision: 0, is_gap: true });
     }
 
+    /// Drops all events.
+    pub(super) fn forget(&self) {
+        let mut events = self.events.lock();
+        events.kept.clear();
+        events.bytes = 0;
+    }
+
     fn add_frame(&self, event: impl FnOnce(String) -> Event) {
         let mut events = self.events.lock();
         let number = events.next;

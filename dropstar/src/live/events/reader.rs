@@ -52,7 +52,9 @@ struct Followed {
 
 impl Reader {
     fn new(hub: Arc<Hub>, place: Place, selection: Selection, last_id: Option<&str>) -> Self {
-        let next = last_id.and_then(|id| hub.kept.after(id)).filter(|next| hub.kept.take(*next, 0).is_some());
+        let were_kept = hub.follow(&selection);
+        let last_number = last_id.filter(|_| were_kept);
+        let next = last_number.and_then(|id| hub.kept.after(id)).filter(|next| hub.kept.take(*next, 0).is_some());
         let wanted = selection.wanted.iter().map(|what| Followed { what: what.clone(), told: 0 }).collect();
         Reader {
             newer: hub.kept.follow(),

@@ -70,6 +70,11 @@ impl Wanted {
         Ok(Wanted { kind, name: name.to_string(), keys: keys.map(str::to_string) })
     }
 
+    /// What the hub knows it by.
+    pub(super) fn followed_name(&self) -> String {
+        if self.kind == EventKind::Log { String::new() } else { self.name.clone() }
+    }
+
     /// Whether it is told of an event.
     pub(super) fn concerns(&self, event: &Event) -> bool {
         self.kind == event.kind
