@@ -13,6 +13,7 @@ use super::handle::handle;
 use super::serving::{Serving, Surroundings};
 use super::*;
 use crate::answer::AnswerBody;
+use crate::live::events::Hub;
 use crate::request::{Ends, RequestHead};
 use crate::site::{Own, Route};
 use crate::users::{Scope, UsersFile};
@@ -94,12 +95,17 @@ fn serving(folder: &Path) -> (Serving, String) {
     let config = ServeConfig { users: Some(file.path().into()), ..ServeConfig::new(vec![site]) };
     let surroundings = Surroundings {
         loader: Arc::new(Plain),
-        instance: Arc::new(Nothing(Unidist::open("memory:").unwrap())),
+        hub: Hub::new(nothing()),
+        instance: nothing(),
         static_files: Arc::new(StaticFiles::new()),
         memory: Arc::new(Memory::new(Arc::new(VirtualClock::new())).unwrap()),
         is_ending: Arc::default(),
     };
     (Serving::new(config, &surroundings).unwrap(), made.unwrap())
+}
+
+fn nothing() -> Arc<dyn Instance> {
+    Arc::new(Nothing(Unidist::open("memory:").unwrap()))
 }
 
 fn ends() -> Ends {

@@ -99,13 +99,13 @@ impl Hub {
             EventKind::State,
             state,
             |hub| hub.unidist().sharedstate().watch(WatchFilter::default(), None),
-            state_news,
+            (|event: &StateEvent| &*event.bucket, state_news),
         ));
         tokio::spawn(Arc::clone(self).each(
             EventKind::Queue,
             queues,
             |hub| hub.unidist().messagequeue().watch(NameFilter::All, None),
-            queue_news,
+            (|event: &unidist::QueueEvent| &*event.queue, queue_news),
         ));
         let hub = Arc::downgrade(self);
         self.instance.follow(Box::new(move |kind, name, data| {
