@@ -22,6 +22,7 @@ mod scripts;
 mod steps;
 mod support;
 mod threads;
+mod users;
 
 #[cfg(feature = "series")]
 mod demos;
