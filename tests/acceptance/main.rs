@@ -20,6 +20,7 @@ mod http;
 mod life;
 mod scripts;
 mod steps;
+mod stores;
 mod support;
 mod threads;
 

@@ -111,7 +111,6 @@ fn kind(route: &Route) -> &'static str {
         Route::Folder(_) => "folder",
         Route::Own(_) => "own",
         Route::Missing => "missing",
-        Route::UnknownHost => "unknown host",
     }
 }
 

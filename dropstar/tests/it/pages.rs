@@ -121,7 +121,7 @@ fn a_template_that_is_wrong_is_an_error_of_that_page() {
     );
     for (page, detail) in [
         ("/syntax", "syntax.html:2: syntax error"),
-        ("/missing", "undefined value"),
+        ("/missing", "missing.html:1: undefined value"),
         ("/endless", "out of fuel"),
         ("/climbing", "no name of a template"),
     ] {

@@ -10,7 +10,9 @@ mod new;
 mod own_words;
 mod run;
 mod schema;
+mod serve;
 mod series;
+mod usage_error;
 mod users;
 
 use std::ffi::OsString;
@@ -47,6 +49,8 @@ struct Cli {
 enum Command {
     /// Run a block file; the word `run` may be left out.
     Run(run::RunArgs),
+    /// Serve a folder or a site file over HTTP, until Ctrl-C.
+    Serve(serve::ServeArgs),
     /// Check block files without running them.
     Check(check::CheckArgs),
     /// Print the JSON Schema of block files, for editors.
@@ -84,6 +88,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::try_parse_from(words) {
         Ok(cli) => match cli.command {
             Command::Run(arguments) => run::run(arguments),
+            Command::Serve(arguments) => serve::run(arguments),
             Command::Check(arguments) => check::run(&arguments),
             Command::Schema(arguments) => schema::run(&arguments),
             Command::Docs(arguments) => docs::run(&arguments),
@@ -95,7 +100,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Token(command) => command.run(),
         },
         Err(error) => {
-            let _ = error.print();
+            match usage_error::text(&error) {
+                Some(text) => eprintln!("{text}"),
+                None => drop(error.print()),
+            }
             ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { EXIT_DONE })
         }
     }

@@ -44,11 +44,11 @@ pub struct Line {
     pub time: Timestamp,
     /// How bad it is.
     pub level: Level,
-    /// `output` for what a child printed, `script` for a script, else the place in the code.
+    /// `output` for what a child printed, `script` for a script, `procblock` for a line of ours, else a library's name.
     pub target: Cow<'static, str>,
     /// The step that a child belongs to.
     pub step: Option<Box<str>>,
-    /// The run-thread, else the thread.
+    /// The run-thread.
     pub thread: Option<Arc<str>>,
     /// What it says; may have several lines.
     pub text: Box<str>,
