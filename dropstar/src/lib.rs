@@ -8,6 +8,7 @@ mod config;
 mod declaration;
 mod guard;
 mod instance;
+mod live;
 mod program;
 mod request;
 mod rpc;
