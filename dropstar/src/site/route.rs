@@ -36,6 +36,8 @@ pub(crate) enum Own {
     Script,
     /// `/dropstar-charts.js`.
     Charts,
+    /// `/events`.
+    Events,
     /// `/healthz`.
     Health,
     /// `/readyz`.
@@ -55,6 +57,7 @@ impl Own {
         ("/openapi.json", Own::OpenApi),
         ("/dropstar.js", Own::Script),
         ("/dropstar-charts.js", Own::Charts),
+        ("/events", Own::Events),
         ("/healthz", Own::Health),
         ("/readyz", Own::Ready),
         ("/version", Own::Version),
