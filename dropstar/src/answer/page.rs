@@ -55,7 +55,7 @@ pub(crate) async fn page(
     let wanted = Wanted::take(&mut values, circumstances)?;
     let mut answer = if wanted.is_redirect {
         Response::new(AnswerBody::empty())
-    } else if let Some(answer) = own_output(&mut values, filling.wants_json)? {
+    } else if let Some(answer) = own_output(&mut values, filling.wants_json || entry.template.is_some())? {
         answer
     } else if filling.wants_json {
         json(&values)
@@ -84,9 +84,9 @@ fn html(body: String) -> Response<AnswerBody> {
     made(body, HeaderValue::from_static("text/html; charset=utf-8"))
 }
 
-/// What the page put out itself: `output`, with `content-type`. Without the type it is HTML, and JSON is what who
-/// wants JSON gets.
-fn own_output(values: &mut Map, wants_json: bool) -> Result<Option<Response<AnswerBody>>, String> {
+/// What the page put out itself: `output`, with `content-type`. Without the type it is only a value where there is
+/// `another` way to show it, a template or JSON; else it is HTML when it begins like it, and plain text.
+fn own_output(values: &mut Map, another: bool) -> Result<Option<Response<AnswerBody>>, String> {
     let kind = match values.get("content-type") {
         Some(Value::String(kind)) => {
             Some(HeaderValue::from_str(kind).map_err(|_| format!("content-type {kind:?} is no content type"))?)
@@ -94,7 +94,7 @@ fn own_output(values: &mut Map, wants_json: bool) -> Result<Option<Response<Answ
         Some(other) => return Err(format!("content-type {other} is not text")),
         None => None,
     };
-    if !values.contains_key("output") || (kind.is_none() && wants_json) {
+    if !values.contains_key("output") || (kind.is_none() && another) {
         return Ok(None);
     }
     let body = match values.shift_remove("output") {
@@ -102,10 +102,13 @@ fn own_output(values: &mut Map, wants_json: bool) -> Result<Option<Response<Answ
         Some(value) => value.to_string(),
         None => String::new(),
     };
+    let is_html = body.trim_start().starts_with('<');
     let mut answer = html(body);
-    if let Some(kind) = kind {
-        answer.headers_mut().insert(CONTENT_TYPE, kind);
-    }
+    match kind {
+        Some(kind) => answer.headers_mut().insert(CONTENT_TYPE, kind),
+        None if is_html => None,
+        None => answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+    };
     Ok(Some(answer))
 }
 

@@ -7,7 +7,9 @@
     reason = "helpers of tests: what does not hold is a failed test"
 )]
 
+mod attacks;
 mod connections;
+mod events;
 mod pages;
 mod procedures;
 mod requests;

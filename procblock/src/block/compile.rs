@@ -1,8 +1,10 @@
 //! From the marked tree to compiled blocks: tags found, ordered and read once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock};
+
+use dropstar::SiteContent;
 
 use crate::block::{Block, TagEntry};
 use crate::load::{Document, Entry, Kind, LoadError, Mark, Node, Problem, Problems, load_file, nearest};
@@ -46,6 +48,8 @@ pub struct Compiled {
     pub stays: bool,
     /// What `check` tells, though the file runs.
     pub warnings: Vec<Problem>,
+    /// The files that it is made of, scripts among them, for people who look at them.
+    pub sources: Vec<PathBuf>,
 }
 
 /// What compiling a file needs and gathers.
@@ -66,6 +70,8 @@ pub struct Compiler {
     pub scripts: Vec<ScriptUse>,
     /// Templates and programs that are named: for `check`.
     pub files_named: Vec<FileUse>,
+    /// What is served: for `check`.
+    pub sites: Vec<(SiteContent, Mark)>,
     /// How many levels of blocks, from the one being compiled outwards, a script in it may look at.
     seen_levels: u8,
     root: Arc<Node>,
@@ -107,6 +113,8 @@ pub struct Survey {
     pub scripts: Vec<ScriptUse>,
     /// Templates and programs that it names.
     pub files_named: Vec<FileUse>,
+    /// What it serves, with the place that names it.
+    pub sites: Vec<(SiteContent, Mark)>,
     /// The folder that children start from, where `__usage.cwd` names one.
     pub folder: Option<PathBuf>,
     /// The Python interpreter that the file wants.
@@ -132,6 +140,7 @@ pub fn survey(document: Document) -> Survey {
         problems,
         scripts: compiler.scripts,
         files_named: compiler.files_named,
+        sites: compiler.sites,
         folder: compiled.folder,
         python: compiled.usage.python,
     }
@@ -152,6 +161,7 @@ fn build(document: Document) -> (Compiled, Compiler) {
         block_folder: root.mark.source.folder.clone(),
         folder,
         data: data.and_then(|value| value.as_object().cloned()).unwrap_or_default(),
+        sources: compiler.sources(),
         files: std::mem::take(&mut compiler.files),
         repeats: compiler.repeats,
         stays: compiler.stays,
@@ -205,12 +215,30 @@ impl Compiler {
             series_paths: Vec::new(),
             scripts: Vec::new(),
             files_named: Vec::new(),
+            sites: Vec::new(),
             seen_levels: 0,
             root,
             called: HashMap::new(),
             waiting: Vec::new(),
             files,
         }
+    }
+
+    /// Every file that was read, then every script that steps name.
+    fn sources(&self) -> Vec<PathBuf> {
+        let scripts = self.scripts.iter().filter_map(|found| match &*found.script {
+            Script::File(path) => Some(path.clone()),
+            Script::Lua { .. } | Script::Python { .. } => None,
+        });
+        let mut sources: Vec<PathBuf> = self.files.iter().cloned().chain(scripts).collect();
+        let mut seen = HashSet::new();
+        sources.retain(|path| seen.insert(path.clone()));
+        sources
+    }
+
+    /// Adds files that were read.
+    pub fn add_files(&mut self, files: Vec<PathBuf>) {
+        self.files.extend(files);
     }
 
     /// Every file that was read.

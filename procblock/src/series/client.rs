@@ -273,6 +273,9 @@ impl SeriesClient {
         }
         let mark = state.pending.mark();
         let now = super::pending::whole_seconds(time);
+        if let Some(record) = state.records.get_mut(series.number as usize) {
+            record.status.graph.get_or_insert_with(|| Arc::clone(&spec));
+        }
         state.graphs.insert(spec.path.clone(), Graph { series: series.number, spec, now, mark });
         self.shared.start(&mut state);
         self.shared.wake.notify_one();

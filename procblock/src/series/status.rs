@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use unidist::timeseries::SeriesSpec;
+use unidist::timeseries::{GraphSpec, SeriesSpec};
 
 /// One series, as far as this process stored to it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,6 +24,8 @@ pub struct SeriesStatus {
     pub last: Vec<(String, Option<f64>)>,
     /// Why storing or drawing fails at the moment.
     pub last_error: Option<String>,
+    /// Its graph, the first of several.
+    pub graph: Option<Arc<GraphSpec>>,
 }
 
 /// All series together.

@@ -14,6 +14,8 @@ pub mod loader;
 pub mod package;
 pub mod page;
 pub mod program;
+pub mod servers;
+mod shown;
 pub mod site;
 
 #[cfg(test)]

@@ -102,7 +102,22 @@ impl Connection {
         begun.then(|| self.reply())
     }
 
-    fn line(&mut self) -> String {
+    /// Nothing more is sent.
+    pub(crate) fn end_sending(&mut self) {
+        // The server may have closed already.
+        let _ = self.stream.get_ref().shutdown(std::net::Shutdown::Write);
+    }
+
+    /// Everything that comes until the server closes.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // A reset ends it too.
+        let _ = self.stream.read_to_end(&mut rest);
+        rest
+    }
+
+    /// The next line, without its end.
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.stream.read_line(&mut line).unwrap();
         line.trim_end().to_string()
