@@ -195,10 +195,8 @@ impl Hub {
             followed.clear();
             self.kept.forget();
         }
-        selection
-            .wanted
-            .iter()
-            .fold(true, |were_kept, wanted| !followed.insert((wanted.kind, wanted.followed_name())) && were_kept)
+        let wanted = selection.wanted.iter();
+        wanted.filter(|wanted| followed.insert((wanted.kind, wanted.followed_name()))).count() == 0
     }
 
     fn tell(&self, news: News) {
