@@ -129,7 +129,9 @@ fn start(mut arguments: RunArgs, file: &Path) -> Result<ExitCode, StartError> {
         .build();
     let ended = match runtime {
         Ok(runtime) => {
-            let ended = runtime.block_on(life.live(|processed| report(processed, arguments.output)));
+            // On a worker: what it waits for wakes the thread that then runs it, not one more.
+            let life = runtime.spawn(life.live(move |processed| report(processed, arguments.output)));
+            let ended = runtime.block_on(life).unwrap_or_else(|error| Err(format!("the run ended early: {error}")));
             runtime.shutdown_background();
             ended
         }
