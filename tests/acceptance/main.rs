@@ -16,11 +16,14 @@ mod cases;
 mod children;
 mod command_line;
 mod control;
+mod http;
 mod life;
 mod scripts;
 mod steps;
+mod stores;
 mod support;
 mod threads;
+mod users;
 
 #[cfg(feature = "series")]
 mod demos;

@@ -94,6 +94,16 @@ pub enum Error {
         /// The held lock's rank.
         held_rank: u32,
     },
+    /// The change carried a fencing number that is not the newest of its lock: the lock was lost, and nothing changed.
+    #[error("stale: the lock {lock:?} was had under the number {newest} since {number}; nothing was changed")]
+    StaleFence {
+        /// The lock.
+        lock: String,
+        /// The number that the change carried.
+        number: u64,
+        /// The largest known.
+        newest: u64,
+    },
     /// An option of a lock does not fit: the text says which.
     #[error("the lock {name:?}: {reason}")]
     LockOption {
@@ -202,6 +212,31 @@ pub enum Error {
         /// What is wrong and the remedy.
         reason: String,
     },
+    /// The store's owner, another process, can't be reached or does not speak this library's protocol. Nothing was done.
+    #[error("cannot reach the store {place}: {reason}")]
+    Unreachable {
+        /// Its socket or folder.
+        place: String,
+        /// What is wrong and, where there is one, the remedy.
+        reason: String,
+    },
+    /// The store's owner ended while it worked on a change, and its successor does not know whether it was made: look
+    /// before you repeat it.
+    #[error("unknown outcome: the owner of the store {place} ended during {what}")]
+    UnknownOutcome {
+        /// Its socket or folder.
+        place: String,
+        /// What was asked.
+        what: String,
+    },
+    /// An error of another process's store that this version does not know.
+    #[error("{text}")]
+    Remote {
+        /// Its code.
+        code: String,
+        /// Its text.
+        text: String,
+    },
     /// A stop was requested while waiting.
     #[error("stopped while waiting for {what}")]
     Stopped {
@@ -226,6 +261,34 @@ pub enum Error {
     },
 }
 
+/// Codes that another process may send.
+const CODES: [&str; 24] = [
+    "bad_argument",
+    "bad_request",
+    "busy",
+    "claim_lost",
+    "damaged",
+    "fell_behind",
+    "full",
+    "host_lock",
+    "lock_order",
+    "not_found",
+    "not_holder",
+    "not_written",
+    "overflow",
+    "owned",
+    "reentrant",
+    "remote",
+    "stopped",
+    "store",
+    "timed_out",
+    "too_large",
+    "too_many",
+    "unknown_function",
+    "unknown_outcome",
+    "unreachable",
+];
+
 fn owner_text(process: u32) -> String {
     match process {
         0 => "another process: end it first".to_owned(),
@@ -247,6 +310,7 @@ impl Error {
             Error::NotHolder { .. } => "not_holder",
             Error::Reentrant { .. } => "reentrant",
             Error::LockOrder { .. } => "lock_order",
+            Error::StaleFence { .. } => "stale",
             Error::HostLock { .. } => "host_lock",
             Error::Overflow { .. } => "overflow",
             Error::QueueFull { .. } => "full",
@@ -256,6 +320,9 @@ impl Error {
             Error::StoreOwned { .. } => "owned",
             Error::StoreDamaged { .. } => "damaged",
             Error::NotWritten { .. } => "not_written",
+            Error::Unreachable { .. } => "unreachable",
+            Error::UnknownOutcome { .. } => "unknown_outcome",
+            Error::Remote { code, .. } => CODES.iter().find(|known| *known == code).unwrap_or(&"remote"),
             Error::Stopped { .. } => "stopped",
             Error::UnknownFunction { .. } => "unknown_function",
         }

@@ -28,6 +28,8 @@ pub mod file;
 mod limits;
 mod messagequeue;
 mod name;
+#[cfg(feature = "node")]
+pub mod service;
 mod sharedcounter;
 mod sharedlock;
 mod sharedlog;
@@ -38,11 +40,14 @@ pub mod timeseries;
 mod url;
 mod wait;
 mod watch;
+#[cfg(feature = "node")]
+mod wire;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::Engine;
+use engine::fenced::FencedEngine;
 use engine::memory::{MemoryEngine, default_folder};
 use url::EngineUrl;
 
@@ -51,16 +56,19 @@ pub use clock::{Alarms, Clock, SystemClock, VirtualClock};
 pub use error::Error;
 pub use limits::{Limits, VALUE_DEPTH_MAX};
 pub use messagequeue::{
-    AddOptions, Added, Claim, DEAD_SUFFIX, Failure, Message, MessageId, MessageQueue, QueueOptions, QueueStatus,
-    REASON_BYTES_MAX, WhenFull,
+    AddOptions, Added, Claim, DEAD_SUFFIX, Failure, Message, MessageId, MessageQueue, QueueOptions, QueueSnapshot,
+    QueueStatus, REASON_BYTES_MAX, WhenFull,
 };
 pub use name::NAME_BYTES_MAX;
-pub use sharedcounter::SharedCounter;
-pub use sharedlock::{AcquireOptions, LockGuard, LockInfo, Owner, PERMITS_MAX, SharedLock};
+pub use sharedcounter::{CounterSnapshot, SharedCounter};
+pub use sharedlock::{AcquireOptions, Fence, LockGuard, LockInfo, Owner, PERMITS_MAX, SharedLock};
 pub use sharedlog::{LogEntry, LogFollower, LogOptions, LogPage, LogStatus, SharedLog};
 pub use sharedstate::{Bucket, Compared, SEARCH_DEPTH_MAX, Search, SetOptions, SharedState, StateEntry};
 pub use stop::Stop;
-pub use watch::{Change, StateEvent, WatchFilter, Watcher};
+pub use watch::{
+    Change, CounterEvent, CounterWatcher, NameFilter, QueueChange, QueueEvent, QueueWatcher, StateEvent, WatchEvent,
+    WatchFilter, Watcher,
+};
 
 /// An open store. A clone is the same store; the last one dropped closes it.
 #[derive(Clone)]
@@ -69,10 +77,11 @@ pub struct Unidist {
 }
 
 impl Unidist {
-    /// Opens the store at `url`: `memory:`, or with the feature `file` a folder, `file:FOLDER` (see [`mod@file`]).
+    /// Opens the store at `url`: `memory:`; with the feature `file` a folder, `file:FOLDER` (see [`mod@file`]); with the
+    /// feature `node` the store of another process, `node:unix:SOCKET`.
     ///
     /// # Errors
-    /// `Url` for anything else; `Store`, `StoreOwned`, `StoreDamaged` for a folder.
+    /// `Url` for anything else; `Store`, `StoreOwned`, `StoreDamaged` for a folder; `Unreachable` for a socket.
     pub fn open(url: &str) -> Result<Self, Error> {
         Self::builder().open(url)
     }
@@ -89,7 +98,7 @@ impl Unidist {
 
     /// Counters.
     pub fn sharedcounter(&self) -> SharedCounter<'_> {
-        SharedCounter { engine: &*self.engine }
+        SharedCounter { engine: &self.engine }
     }
 
     /// Keys with values, in buckets.
@@ -109,6 +118,36 @@ impl Unidist {
     /// `Store` when the folder can't be used or the store is not of a kind that is kept; `StoreOwned`.
     pub fn backup(&self, folder: &Path) -> Result<(), Error> {
         self.engine.backup(folder)
+    }
+
+    /// The same store, of which every change carries the fencing number of a lock: of counters, state, queues and logs.
+    /// It is refused (`StaleFence`) when a change under a larger number of that lock was made before, ever, or when the
+    /// lock, which must be one of a single permit, is held in this store under a larger number. Comparison and change are
+    /// one act. So a holder that lost its lock without knowing it, as it was stopped or slow, can do no more harm.
+    ///
+    /// ```
+    /// use unidist::{AcquireOptions, Fence, Stop, Unidist};
+    /// let shared = Unidist::open("memory:")?;
+    /// let acquire = || shared.sharedlock().acquire("__report", &AcquireOptions::default(), &Stop::new());
+    /// let first = shared.fenced(Fence::from(&acquire()?));
+    /// let second = acquire()?;
+    /// shared.fenced(Fence::from(&second)).sharedcounter().increment("reports", 1)?;
+    /// assert_eq!(first.sharedcounter().increment("reports", 1).unwrap_err().code(), "stale");
+    /// # Ok::<(), unidist::Error>(())
+    /// ```
+    #[must_use]
+    pub fn fenced(&self, fence: Fence) -> Unidist {
+        Unidist { engine: Arc::new(FencedEngine::new(self.engine.clone(), fence)) }
+    }
+
+    /// Copies of the descriptors that keep this process's locks: a child that inherits one keeps them, too. Until the
+    /// last copy is closed no lock that this process took through this store is free, unless it is released or its
+    /// lease ends. A lock must be held. Close-on-exec is set on the copies.
+    ///
+    /// # Errors
+    /// `Store` for a store whose locks can't be kept so: a `file:` store must be opened with `Builder::for_children`.
+    pub fn lock_keepers(&self) -> Result<Vec<std::fs::File>, Error> {
+        self.engine.lock_keepers()
     }
 
     /// Logs.
@@ -142,6 +181,8 @@ pub struct Builder {
     clock: Option<Arc<dyn Clock>>,
     limits: Limits,
     host_locks: HostLocks,
+    #[cfg_attr(not(feature = "file"), allow(dead_code, reason = "locks of other stores need nothing for it"))]
+    for_children: bool,
 }
 
 impl Builder {
@@ -166,6 +207,14 @@ impl Builder {
         self
     }
 
+    /// Locks can be handed to child processes (see [`Unidist::lock_keepers`]) also when this process turns out to be
+    /// the owner of a `file:` store: it then goes through its own socket. Default: they can't.
+    #[must_use]
+    pub fn for_children(mut self) -> Self {
+        self.for_children = true;
+        self
+    }
+
     /// Opens the store at `url`, as `Unidist::open`. `memory:` starts no thread and touches no file.
     ///
     /// # Errors
@@ -173,13 +222,20 @@ impl Builder {
     pub fn open(self, url: &str) -> Result<Unidist, Error> {
         let url = url::parse(url)?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
-        #[cfg(feature = "file")]
-        if let EngineUrl::File { folder, sync } = url {
-            let engine = engine::file::FileEngine::open(&folder, sync, clock, self.limits)?;
-            return Ok(Unidist { engine: Arc::new(engine) });
+        match url {
+            EngineUrl::Memory => {}
+            #[cfg(feature = "node")]
+            EngineUrl::Socket(path) => {
+                let place = Arc::new(engine::node::SocketPlace::new(&path));
+                let engine = engine::node::NodeEngine::open(place, clock, self.limits)?;
+                return Ok(Unidist { engine: Arc::new(engine) });
+            }
+            #[cfg(feature = "file")]
+            EngineUrl::File { folder, sync } => {
+                let options = engine::file::Options { sync, clock, limits: self.limits, as_client: self.for_children };
+                return Ok(Unidist { engine: Arc::new(engine::file::SharedFile::open(&folder, options)?) });
+            }
         }
-        #[cfg(not(feature = "file"))]
-        let EngineUrl::Memory = url;
         let lock_folder = match self.host_locks {
             HostLocks::RuntimeFolder => Some(default_folder()),
             HostLocks::Folder(path) => Some(path),

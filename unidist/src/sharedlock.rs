@@ -14,6 +14,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::{Engine, Grant, HolderKey, LockAnswer, LockTicket};
 use crate::error::Error;
 use crate::name;
@@ -48,6 +50,15 @@ impl Owner {
         Owner(OwnerKind::Guard(fence))
     }
 
+    /// The fencing number of the acquisition whose guard it is.
+    #[cfg(feature = "node")]
+    pub(crate) fn fence(&self) -> Option<u64> {
+        match &self.0 {
+            OwnerKind::Guard(fence) => Some(*fence),
+            OwnerKind::Named(_) => None,
+        }
+    }
+
     /// The text of a named owner.
     pub(crate) fn name(&self) -> Option<&Arc<str>> {
         match &self.0 {
@@ -63,6 +74,44 @@ impl fmt::Display for Owner {
             OwnerKind::Guard(fence) => write!(f, "guard {fence}"),
             OwnerKind::Named(text) => f.write_str(text),
         }
+    }
+}
+
+/// A lock's fencing number on its way with a change: see [`Unidist::fenced`](crate::Unidist::fenced).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fence {
+    pub(crate) lock: String,
+    pub(crate) number: u64,
+}
+
+impl Fence {
+    /// The number under which the lock was had.
+    ///
+    /// # Errors
+    /// A bad name; the number 0, which no lock ever has.
+    pub fn new(lock: &str, number: u64) -> Result<Self, Error> {
+        name::check("lock", lock)?;
+        if number == 0 {
+            let reason = "no lock is ever had under the number 0: give the one that acquiring it returned".to_owned();
+            return Err(Error::LockOption { name: lock.to_owned(), reason });
+        }
+        Ok(Fence { lock: lock.to_owned(), number })
+    }
+
+    /// The lock.
+    pub fn lock(&self) -> &str {
+        &self.lock
+    }
+
+    /// The number.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl From<&LockGuard> for Fence {
+    fn from(guard: &LockGuard) -> Self {
+        Fence { lock: guard.name().to_owned(), number: guard.fence() }
     }
 }
 
@@ -89,7 +138,7 @@ impl Default for AcquireOptions {
 }
 
 /// A lock's holder, for people and programs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockInfo {
     /// The lock.
     pub name: String,
@@ -137,7 +186,8 @@ impl LockGuard {
         &self.grant.name
     }
 
-    /// Larger than that of every acquisition before; a store that keeps the largest one it saw can refuse late writes.
+    /// Larger than that of every acquisition before. Changes that carry it ([`Unidist::fenced`](crate::Unidist::fenced)) are
+    /// refused once a later holder has it.
     pub fn fence(&self) -> u64 {
         self.grant.fence
     }

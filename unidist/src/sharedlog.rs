@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::engine::Engine;
@@ -15,7 +16,7 @@ use crate::stop::Stop;
 use crate::wait::{Patience, Waited, block_on};
 
 /// How much a log keeps.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogOptions {
     /// The most entries. Default: 10,000.
     pub entries_max: usize,
@@ -32,7 +33,7 @@ impl Default for LogOptions {
 }
 
 /// One entry.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogEntry {
     /// Its place in the log.
     pub offset: u64,
@@ -43,7 +44,7 @@ pub struct LogEntry {
 }
 
 /// A part of a log.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LogPage {
     /// In order of their offsets.
     pub entries: Vec<LogEntry>,
@@ -54,7 +55,7 @@ pub struct LogPage {
 }
 
 /// What a log holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogStatus {
     /// The oldest entry's offset; equal to `next` when the log is empty.
     pub first: u64,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regex::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::engine::{Condition, Engine, StateWrite};
@@ -29,7 +30,7 @@ pub struct SetOptions {
 const PLAIN: SetOptions = SetOptions { time_to_live: None };
 
 /// A key as it was at one moment.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StateEntry {
     /// Its bucket.
     pub bucket: Arc<str>,
@@ -53,7 +54,7 @@ pub struct Bucket {
 }
 
 /// What a compare-and-set did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Compared<T> {
     /// It wrote: the new revision, and what the operation returns.
     Set(u64, T),
@@ -62,7 +63,7 @@ pub enum Compared<T> {
 }
 
 /// What `search` looks for. All three are regular expressions, case-insensitive, and match anywhere in the text.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Search {
     /// In the texts, numbers and booleans of values, down to a depth of 10.
     pub pattern: String,
@@ -154,11 +155,11 @@ impl SharedState<'_> {
     /// # Errors
     /// As `set`.
     pub fn set_with(self, bucket: &str, key: &str, value: Value, options: &SetOptions) -> Result<u64, Error> {
-        self.write(StateWrite { bucket, key, value, bytes: 0, options }, Condition::Always).map(|compared| {
-            match compared {
+        self.write(StateWrite { bucket, key, value, bytes: 0, options, wants_before: false }, Condition::Always).map(
+            |compared| match compared {
                 Compared::Set(revision, _) | Compared::Differs(revision) => revision,
-            }
-        })
+            },
+        )
     }
 
     /// Writes the key and returns the value before: none for a new key, which is distinct from null.
@@ -166,7 +167,10 @@ impl SharedState<'_> {
     /// # Errors
     /// As `set`.
     pub fn get_set(self, bucket: &str, key: &str, value: Value) -> Result<Option<Value>, Error> {
-        match self.write(StateWrite { bucket, key, value, bytes: 0, options: &PLAIN }, Condition::Always)? {
+        match self.write(
+            StateWrite { bucket, key, value, bytes: 0, options: &PLAIN, wants_before: true },
+            Condition::Always,
+        )? {
             Compared::Set(_, before) => Ok(before.map(|value| Value::clone(&value))),
             Compared::Differs(_) => Ok(None),
         }
@@ -177,7 +181,8 @@ impl SharedState<'_> {
     /// # Errors
     /// As `set`.
     pub fn set_if_missing(self, bucket: &str, key: &str, value: Value, options: &SetOptions) -> Result<bool, Error> {
-        let written = self.write(StateWrite { bucket, key, value, bytes: 0, options }, Condition::Revision(0))?;
+        let written = self
+            .write(StateWrite { bucket, key, value, bytes: 0, options, wants_before: false }, Condition::Revision(0))?;
         Ok(matches!(written, Compared::Set(..)))
     }
 
@@ -187,9 +192,10 @@ impl SharedState<'_> {
     /// As `set`.
     pub fn compare_and_set(self, bucket: &str, key: &str, revision: u64, value: Value) -> Result<Compared<()>, Error> {
         Ok(
-            match self
-                .write(StateWrite { bucket, key, value, bytes: 0, options: &PLAIN }, Condition::Revision(revision))?
-            {
+            match self.write(
+                StateWrite { bucket, key, value, bytes: 0, options: &PLAIN, wants_before: false },
+                Condition::Revision(revision),
+            )? {
                 Compared::Set(revision, _) => Compared::Set(revision, ()),
                 Compared::Differs(found) => Compared::Differs(found),
             },
@@ -255,7 +261,10 @@ impl SharedState<'_> {
         let passes = |filter: &Option<Regex>, name: &str| filter.as_ref().is_none_or(|filter| filter.is_match(name));
         let filter =
             KeyFilter { bucket: &|name| passes(&bucket, name), key: &|name| passes(&key, name), one_bucket: None };
-        let (mut entries, _) = self.engine.state().scan(&filter)?;
+        let mut entries = match self.engine.state().search(search) {
+            Some(found) => found?,
+            None => self.engine.state().scan(&filter)?.0,
+        };
         entries.retain(|entry| is_found(&pattern, &entry.value, SEARCH_DEPTH_MAX));
         entries.sort_by(|a, b| (&a.bucket, &a.key).cmp(&(&b.bucket, &b.key)));
         Ok(entries)

@@ -7,6 +7,9 @@ use crate::error::Error;
 pub(crate) enum EngineUrl {
     /// `memory:`: inside this process.
     Memory,
+    /// `node:unix:SOCKET`.
+    #[cfg(feature = "node")]
+    Socket(std::path::PathBuf),
     /// `file:FOLDER`, `file:FOLDER?sync=interval`.
     #[cfg(feature = "file")]
     File { folder: std::path::PathBuf, sync: crate::engine::file::Sync },
@@ -25,7 +28,15 @@ pub(crate) fn parse(url: &str) -> Result<EngineUrl, Error> {
         "file" => parse_file(rest).or_else(refuse),
         #[cfg(not(feature = "file"))]
         "file" => refuse("this build has no file: engine; write memory:, or build it with the feature file".to_owned()),
-        "node" | "etcd" => refuse(format!("this build has no {scheme}: engine; write memory:")),
+        #[cfg(feature = "node")]
+        "node" => match rest.strip_prefix("unix:") {
+            Some(path) if !path.is_empty() => Ok(EngineUrl::Socket(path.into())),
+            Some(_) => refuse("the socket is missing; write node:unix:/PATH".to_owned()),
+            None => refuse("only sockets of this machine can be reached; write node:unix:/PATH".to_owned()),
+        },
+        #[cfg(not(feature = "node"))]
+        "node" => refuse("this build has no node: engine; write memory:, or build it with the feature node".to_owned()),
+        "etcd" => refuse(format!("this build has no {scheme}: engine; write memory:")),
         _ => refuse(format!("there is no scheme {scheme:?}; write memory:")),
     }
 }
@@ -57,9 +68,18 @@ mod tests {
     #[test]
     fn only_memory_opens_and_every_refusal_says_what_to_write() {
         assert_eq!(parse("memory:").unwrap(), EngineUrl::Memory);
-        for url in ["", "memory", "memory:x", "node:unix:/x", "etcd://h/p", "redis://h", "Memory:"] {
+        for url in ["", "memory", "memory:x", "etcd://h/p", "redis://h", "Memory:"] {
             let text = parse(url).unwrap_err().to_string();
             assert!(text.contains("memory:"), "{url}: {text}");
+        }
+    }
+
+    #[cfg(feature = "node")]
+    #[test]
+    fn a_socket_is_a_path() {
+        assert_eq!(parse("node:unix:/a b").unwrap(), EngineUrl::Socket("/a b".into()));
+        for url in ["node:", "node:unix:", "node:https://h", "node:/x"] {
+            assert!(parse(url).unwrap_err().to_string().contains("node:unix:"), "{url}");
         }
     }
 

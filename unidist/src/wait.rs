@@ -14,6 +14,7 @@ use std::time::Duration;
 use event_listener::Event;
 use parking_lot::Mutex;
 
+use crate::engine::request::{self, RequestKey};
 use crate::stop::Stop;
 use crate::timer::{Deadline, Timers};
 
@@ -69,6 +70,8 @@ impl<'a> Patience<'a> {
 pub(crate) struct Ticket<T> {
     slot: Mutex<Slot<T>>,
     event: Event,
+    /// The request of another process that waits.
+    request: Option<RequestKey>,
 }
 
 enum Slot<T> {
@@ -81,7 +84,20 @@ enum Slot<T> {
 
 impl<T> Ticket<T> {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Ticket { slot: Mutex::new(Slot::Empty), event: Event::new() })
+        Arc::new(Ticket { slot: Mutex::new(Slot::Empty), event: Event::new(), request: request::current() })
+    }
+
+    /// The request of another process that waits here.
+    pub(crate) fn request(&self) -> Option<&RequestKey> {
+        self.request.as_ref()
+    }
+
+    /// Looks at the value that was handed over or is held.
+    pub(crate) fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
+        match &*self.slot.lock() {
+            Slot::Ready(value) | Slot::Held(value) => Some(look(value)),
+            Slot::Empty | Slot::Closed => None,
+        }
     }
 
     /// Hands the value over and wakes the waiter; the value comes back when nobody waits any more.

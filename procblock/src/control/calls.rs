@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use unidist::service::Service;
+
 use super::protocol::Hello;
 use super::server::Calls;
 use super::status::{one, status, threads};
@@ -28,12 +30,14 @@ pub struct InstanceCalls {
     folder: PathBuf,
     reload: Option<Reload>,
     reloading: tokio::sync::Mutex<()>,
+    store: Service,
 }
 
 impl InstanceCalls {
     /// For `instance`; relative paths start from `folder`; without `reload` the instance refuses to reload.
     pub fn new(instance: Arc<Instance>, hello: Hello, folder: PathBuf, reload: Option<Reload>) -> Self {
-        InstanceCalls { instance, hello, folder, reload, reloading: tokio::sync::Mutex::default() }
+        let store = Service::new(&instance.unidist);
+        InstanceCalls { instance, hello, folder, reload, reloading: tokio::sync::Mutex::default(), store }
     }
 
     async fn reload(&self) -> Result<Value, HostError> {
@@ -102,5 +106,9 @@ impl Calls for InstanceCalls {
 
     fn ring(&self) -> Arc<Ring> {
         ring()
+    }
+
+    fn store(&self) -> Option<&Service> {
+        Some(&self.store)
     }
 }

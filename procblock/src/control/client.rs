@@ -21,6 +21,7 @@ const SEND_MAX: Duration = Duration::from_secs(30);
 /// A connection to an instance.
 #[derive(Debug)]
 pub struct Client {
+    socket: PathBuf,
     stream: UnixStream,
     buffer: Vec<u8>,
     hello: Hello,
@@ -64,7 +65,7 @@ impl Client {
         stream.set_write_timeout(Some(SEND_MAX)).map_err(connect)?;
         let hello =
             Hello { procblock: 0, version: String::new(), process: 0, name: String::new(), file: None, since: 0.0 };
-        let mut client = Client { stream, buffer: Vec::new(), hello, calls: 0 };
+        let mut client = Client { socket: socket.to_path_buf(), stream, buffer: Vec::new(), hello, calls: 0 };
         let first = client.read_value(Instant::now().checked_add(limit))?;
         let foreign = || ClientError::Protocol(format!("{} is no socket of procblock", socket.display()));
         client.hello = Hello::from_value(&first).ok_or_else(foreign)?;
@@ -74,6 +75,11 @@ impl Client {
             return Err(ClientError::Protocol(text));
         }
         Ok(client)
+    }
+
+    /// Where it is connected to.
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// Who answers.

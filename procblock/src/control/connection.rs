@@ -1,7 +1,11 @@
 //! One connection to an instance's socket: calls in, answers out, within bounds.
 
+use std::future::Future;
 use std::os::fd::AsFd;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -11,9 +15,10 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use unidist::Stop;
+use unidist::service::{Connection, Request};
 
 use super::lines::{LineReader, Next};
-use super::protocol::{REQUEST_BYTES_MAX, Request, answer_line};
+use super::protocol::{REQUEST_BYTES_MAX, answer_line, parse_request, raw_answer_line};
 use super::server::{Calls, Shared};
 use crate::host::{Caller, HostError};
 use crate::logging::{Page, RING_LINES_MAX, Ring};
@@ -42,13 +47,15 @@ const LOGS_LINES: usize = 100;
 
 /// Serves a client until it goes, is idle for too long, or breaks the protocol.
 pub(super) async fn serve(stream: UnixStream, shared: &Shared) {
+    let process = stream.peer_cred().ok().and_then(|peer| u32::try_from(peer.pid()?).ok()).unwrap_or(0);
     let (read, write) = stream.into_split();
+    let store = shared.calls.store().map(|store| Arc::new(StoreTalk::new(store.connect(process))));
     let (answers, waiting) = mpsc::channel(ANSWERS_MAX);
     let caller = shared.calls.opened();
     let talk = async {
-        let hello = format!("{}\n", shared.hello.to_value());
+        let hello = format!("{}\n", shared.hello);
         if answers.send(hello).await.is_ok() {
-            converse(read, shared, &caller, answers).await;
+            converse(read, shared, Parties { caller: &caller, store }, answers).await;
         }
     };
     tokio::join!(talk, write_all(write, waiting));
@@ -66,7 +73,8 @@ async fn write_all(mut write: OwnedWriteHalf, mut waiting: mpsc::Receiver<String
 }
 
 /// Reads calls and starts each as a task of its own. When it returns, every call has ended.
-async fn converse(read: OwnedReadHalf, shared: &Shared, caller: &Caller, answers: mpsc::Sender<String>) {
+async fn converse(read: OwnedReadHalf, shared: &Shared, parties: Parties<'_>, answers: mpsc::Sender<String>) {
+    let Parties { caller, store } = parties;
     let mut lines = LineReader::new(read, REQUEST_BYTES_MAX);
     let mut tasks = JoinSet::new();
     loop {
@@ -77,8 +85,13 @@ async fn converse(read: OwnedReadHalf, shared: &Shared, caller: &Caller, answers
             () = shared.ending.requested() => break,
             next = tokio::time::timeout(IDLE_MAX, lines.next()), if tasks.len() < CALLS_MAX => match next {
                 Ok(Next::Line(line)) => {
-                    let talk = Talk { caller: caller.clone(), answers: answers.clone(), ending: shared.ending.clone() };
-                    tasks.spawn(answer(line, Arc::clone(&shared.calls), talk));
+                    let talk = Talk {
+                        caller: caller.clone(),
+                        answers: answers.clone(),
+                        ending: shared.ending.clone(),
+                        store: store.clone(),
+                    };
+                    begin(Box::pin(answer(line, Arc::clone(&shared.calls), talk)), &mut tasks);
                 }
                 Ok(Next::TooLong) => {
                     let text = format!("the request has over {REQUEST_BYTES_MAX} bytes");
@@ -86,7 +99,7 @@ async fn converse(read: OwnedReadHalf, shared: &Shared, caller: &Caller, answers
                     return;
                 }
                 Ok(Next::End) => break,
-                Err(_) if tasks.is_empty() => return,
+                Err(_) if tasks.is_empty() && !store.as_ref().is_some_and(|store| store.has_begun()) => return,
                 Err(_) => {}
             },
         }
@@ -101,11 +114,42 @@ async fn converse(read: OwnedReadHalf, shared: &Shared, caller: &Caller, answers
     }
 }
 
+/// Who talks.
+struct Parties<'a> {
+    caller: &'a Caller,
+    store: Option<Arc<StoreTalk>>,
+}
+
+/// The connection as one to the store.
+struct StoreTalk {
+    connection: Connection,
+    /// A client keeps its connection for as long as it likes.
+    has_begun: AtomicBool,
+}
+
+impl StoreTalk {
+    fn new(connection: Connection) -> Self {
+        StoreTalk { connection, has_begun: AtomicBool::new(false) }
+    }
+
+    fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
+    }
+}
+
+/// Lets a call answer at once if it can; one that waits becomes a task.
+fn begin(mut call: Pin<Box<dyn Future<Output = ()> + Send>>, tasks: &mut JoinSet<()>) {
+    if call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+        tasks.spawn(call);
+    }
+}
+
 /// What a call knows of its connection.
 struct Talk {
     caller: Caller,
     answers: mpsc::Sender<String>,
     ending: Stop,
+    store: Option<Arc<StoreTalk>>,
 }
 
 /// Whether the client has closed both directions.
@@ -120,7 +164,7 @@ fn is_gone(read: &OwnedReadHalf) -> bool {
 
 async fn answer(line: Vec<u8>, calls: Arc<dyn Calls>, talk: Talk) {
     let answers = &talk.answers;
-    let request = match Request::parse(&line) {
+    let request = match parse_request(&line) {
         Ok(request) => request,
         Err((id, error)) => {
             let _ = answers.send(answer_line(&id, Err(error))).await;
@@ -129,6 +173,9 @@ async fn answer(line: Vec<u8>, calls: Arc<dyn Calls>, talk: Talk) {
     };
     drop(line);
     let Request { id, call, args } = request;
+    if let Some(store) = talk.store.as_ref().filter(|_| call.starts_with("node.")) {
+        return answer_store(store, &Request { id, call, args }, &talk).await;
+    }
     let answer = if call == "logs" {
         match LogsRequest::read(&args) {
             Ok(request) => return send_logs(&calls.ring(), &request, &id, &talk).await,
@@ -138,6 +185,28 @@ async fn answer(line: Vec<u8>, calls: Arc<dyn Calls>, talk: Talk) {
         calls.call(&talk.caller, &call, args).await
     };
     let _ = answers.send(answer_line(&id, answer)).await;
+}
+
+/// Answers another process's store; what it waited for is sent as it comes.
+async fn answer_store(store: &StoreTalk, request: &Request, talk: &Talk) {
+    let Request { id, call, args } = request;
+    if call != "node.events" {
+        store.has_begun.store(true, Ordering::Relaxed);
+        let _ = talk.answers.send(raw_answer_line(id, store.connection.call(call, args))).await;
+        return;
+    }
+    loop {
+        tokio::select! {
+            biased;
+            () = talk.ending.requested() => return,
+            note = store.connection.next_note() => {
+                let Some(note) = note else { return };
+                if talk.answers.send(answer_line(id, Ok(note))).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
 }
 
 /// The options of `logs`.
@@ -192,9 +261,11 @@ async fn send_logs(ring: &Ring, request: &LogsRequest, id: &Value, talk: &Talk) 
     }
 }
 
-fn page_value(page: &Page) -> Value {
+/// Lines of the log as data.
+pub(crate) fn page_value(page: &Page) -> Value {
     let mut map = Map::new();
     map.insert("lines".into(), page.lines.iter().map(|line| line.to_value()).collect());
     map.insert("missed".into(), page.missed.into());
+    map.insert("next".into(), page.next.into());
     Value::Object(map)
 }

@@ -11,6 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use unidist::Stop;
+use unidist::service::Service;
 
 use super::claim::Claim;
 use super::connection::serve;
@@ -21,7 +22,7 @@ use crate::logging::Ring;
 use crate::value::Value;
 
 /// Connections at once; one more is told so and closed.
-pub const CONNECTIONS_MAX: usize = 64;
+pub const CONNECTIONS_MAX: usize = 256;
 
 /// A pause after the system refused a connection, such as for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -50,11 +51,17 @@ pub trait Calls: Send + Sync {
 
     /// The lines that `logs` shows.
     fn ring(&self) -> Arc<Ring>;
+
+    /// The store, for other processes that open it as `node:unix:SOCKET`; none: it is not served.
+    fn store(&self) -> Option<&Service> {
+        None
+    }
 }
 
 /// What connections share.
 pub(super) struct Shared {
-    pub(super) hello: Hello,
+    /// The first line.
+    pub(super) hello: Value,
     pub(super) calls: Arc<dyn Calls>,
     /// Requested when the instance has ended: connections send what they have and close.
     pub(super) ending: Stop,
@@ -89,6 +96,7 @@ impl Server {
         let listener = UnixListener::bind(socket).map_err(refuse)?;
         std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).map_err(refuse)?;
         let (slots, ending) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Stop::new());
+        let hello = first_line(&hello, calls.store());
         let shared = Arc::new(Shared { hello, calls, ending: ending.clone() });
         let accepting = tokio::spawn(accept(listener, shared, Arc::clone(&slots)));
         Ok(Server { accepting, claim, slots, ending })
@@ -143,9 +151,19 @@ fn check_peer(stream: &UnixStream) -> Result<(), String> {
     if peer == own || peer == 0 { Ok(()) } else { Err(format!("user {peer} was refused")) }
 }
 
-async fn refuse(mut stream: UnixStream, hello: &Hello) {
+/// Who answers, also to those who are after the store.
+fn first_line(hello: &Hello, store: Option<&Service>) -> Value {
+    let mut line = hello.to_value();
+    let store = store.and_then(|store| serde_json::to_value(store.hello()).ok());
+    if let (Value::Object(line), Some(Value::Object(store))) = (&mut line, store) {
+        line.extend(store);
+    }
+    line
+}
+
+async fn refuse(mut stream: UnixStream, hello: &Value) {
     let text = format!("the instance has {CONNECTIONS_MAX} connections already; try again");
     let error = answer_line(&Value::Null, Err(HostError::new("busy", text)));
-    let lines = format!("{}\n{error}", hello.to_value());
+    let lines = format!("{hello}\n{error}");
     let _ = tokio::time::timeout(REFUSAL_MAX, stream.write_all(lines.as_bytes())).await;
 }

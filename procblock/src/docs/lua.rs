@@ -43,6 +43,14 @@ pub const MODULES: &[Function] = &[
     function("file.remove", "path", "Removes a file."),
     function("file.write", "path, text", "Replaces a file, atomically."),
     function(
+        "http.get",
+        "url, {query, headers, user, password, token, expect, as, timeout, size_max, …}?",
+        "Sends a request and gives `{status, url, headers, json or body, duration}`. The options are the fields of the step \
+         `http`, and `timeout` (30 s); any status is an answer unless `expect` says which ones. `http.get{url = …}` is the same.",
+    ),
+    function("http.post", "url, {json, form or body, …}?", "The same with POST."),
+    function("http.request", "url, {method, …}?", "The same with any method."),
+    function(
         "process.run",
         "{program, argument…}, {stdin, cwd, env, timeout, user}?",
         "Runs a program and gives `{status, output, output_error}`.",

@@ -13,7 +13,8 @@ const RULES: [&str; 4] = [
      edited file is loaded anew. Standard input is empty; what is printed becomes log lines with script and line. A traceback \
      becomes an error with file and line.",
     "`import unidist` reaches the shared things of the running file, by the same names as in Lua: \
-     `unidist.sharedcounter.increment('requests')`. Page `unidist` has all functions; options are keyword arguments.",
+     `unidist.sharedcounter.increment('requests')`, `unidist.http.get(url, timeout=5)`. Pages `unidist` and `lua` have all functions; \
+     options are keyword arguments.",
     "`__usage: {python: /path/to/python3}` chooses the interpreter, such as one of a virtual environment.",
     "Any other executable file is a child process: it gets `{\"pipe_data\", \"input_data\", \"request_state\", \"tag\"}` as JSON on \
      standard input and prints JSON, which is merged when it is a mapping, or text. An exit code other than 0 is a failure.",

@@ -5,6 +5,7 @@
 
 pub(crate) mod api;
 mod file;
+mod http;
 mod process;
 mod timeseries;
 

@@ -9,6 +9,9 @@ mod collect;
 mod compiled;
 mod counter;
 mod exec;
+mod foreign_words;
+mod http;
+pub(crate) mod limits;
 mod list;
 mod log;
 mod lua;
@@ -128,6 +131,7 @@ pub const ALL: &[&dyn Step] = &[
     &queue::Queue,
     &counter::Counter,
     &state::State,
+    &http::Http,
     &log::Log,
     &sleep::Sleep,
     &assert::Assert,
@@ -135,4 +139,4 @@ pub const ALL: &[&dyn Step] = &[
 ];
 
 /// Steps that the design names and a later version brings; refused by name until then.
-pub(crate) const COMING_STEPS: &[&str] = &["rpc", "http", "sql"];
+pub(crate) const COMING_STEPS: &[&str] = &["rpc", "sql"];

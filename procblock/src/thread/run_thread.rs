@@ -15,6 +15,7 @@ use super::state::{Kept, ThreadState};
 use super::timer::{Due, Told};
 use crate::block::Run;
 use crate::error::{RunError, RunErrorKind};
+use crate::happenings::{Happening, Happenings};
 use crate::step::{CompiledStep, Repeat};
 use crate::value::{Map, Value};
 
@@ -45,6 +46,7 @@ pub(super) struct Shared {
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) stop: Stop,
     pub(super) lateness: Arc<Lateness>,
+    pub(super) happenings: Arc<Happenings>,
 }
 
 impl RunThread {
@@ -135,6 +137,7 @@ impl RunThread {
         self.tell(&outcome, started);
         self.state.lock().finish(outcome, duration, self.history);
         self.changed.notify_waiters();
+        self.shared.happenings.tell(Happening::Ran(&self));
     }
 
     /// Logs what is new about failures. A recovery is a warning too: who read of the failure reads of its end.

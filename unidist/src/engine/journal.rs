@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::engine::request::{Answer, RequestKey};
 use crate::error::Error;
 use crate::messagequeue::QueueOptions;
 use crate::name;
@@ -70,6 +71,16 @@ pub(crate) enum Change {
     /// All entries of the log.
     LogEntriesGone {
         log: Arc<str>,
+    },
+    /// The largest fencing number of a lock that a change carried.
+    Fence {
+        lock: Arc<str>,
+        number: u64,
+    },
+    /// What another process was answered; none: it need not be remembered any more.
+    Answer {
+        request: RequestKey,
+        answer: Option<Value>,
     },
 }
 
@@ -136,9 +147,17 @@ pub(crate) struct LogHeader {
 pub(crate) trait Held: Send + Sync {
     /// The answer counts, or the error does in its place.
     fn settle(&self, outcome: &Result<(), Error>);
+    /// The request that it answers, and the answer, when it is to be remembered with the change.
+    fn remembered(&self) -> Option<Change>;
 }
 
-impl<T: Send> Held for Ticket<Result<T, Error>> {
+impl<T: Answer> Held for Ticket<Result<T, Error>> {
+    fn remembered(&self) -> Option<Change> {
+        let request = self.request()?.clone();
+        let answer = self.peek(|held| held.as_ref().ok().and_then(Answer::to_answer))??;
+        Some(Change::Answer { request, answer: Some(answer) })
+    }
+
     fn settle(&self, outcome: &Result<(), Error>) {
         match outcome {
             Ok(()) => self.show(),

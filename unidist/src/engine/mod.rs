@@ -5,27 +5,32 @@
 //! tasks are served by the same code. An engine beyond this process (a file, a socket, etcd) implements the same
 //! traits; it may block for one round trip or disk write, and hands tickets over from its own thread.
 
+pub(crate) mod fenced;
 #[cfg(feature = "file")]
 pub(crate) mod file;
 pub(crate) mod journal;
 pub(crate) mod memory;
+#[cfg(feature = "node")]
+pub(crate) mod node;
+pub(crate) mod request;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use event_listener::Event;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::messagequeue::{Added, Delivery, Message, NewMessage, QueueOptions, QueueStatus};
-use crate::sharedlock::{LockInfo, LockRequest, Owner};
+use crate::sharedlock::{Fence, LockInfo, LockRequest, Owner};
 use crate::sharedlog::{LogOptions, LogPage, LogStatus};
-use crate::sharedstate::{Compared, KeyFilter, SetOptions, StateEntry};
+use crate::sharedstate::{Compared, KeyFilter, Search, SetOptions, StateEntry};
 use crate::timer::Timers;
 use crate::wait::Ticket;
-use crate::watch::{WatchFilter, WatchQueue};
+use crate::watch::{CounterEvent, NameFilter, QueueEvent, WatchFilter, WatchSource};
 
 /// A store.
 pub(crate) trait Engine: Send + Sync {
@@ -36,12 +41,23 @@ pub(crate) trait Engine: Send + Sync {
     fn state(&self) -> &dyn State;
     fn queues(&self) -> &dyn Queues;
     fn logs(&self) -> &dyn Logs;
+    /// Runs `change`, one call of a method of this engine that changes something, unless the fence is stale. The change
+    /// and the comparison are one act.
+    fn fenced(&self, fence: &Fence, change: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error>;
+    /// Copies of the descriptors that keep the locks of this process.
+    fn lock_keepers(&self) -> Result<Vec<std::fs::File>, Error> {
+        let reason = "its locks end with this process: open it for children".to_owned();
+        Err(Error::Unreachable { place: "of this process".to_owned(), reason })
+    }
     /// Copies what outlives the process into a new folder. Blocks for as long as it takes.
     fn backup(&self, folder: &Path) -> Result<(), Error> {
         let reason = "memory: keeps nothing that could be copied; open file:FOLDER instead".to_owned();
         Err(Error::Store { folder: folder.to_owned(), reason })
     }
 }
+
+/// Counters at one moment, and the store's revision of that moment.
+pub(crate) type CounterValues = (Vec<(Arc<str>, i64)>, u64);
 
 /// Numbers by name. Each call is atomic.
 pub(crate) trait Counters: Send + Sync {
@@ -53,6 +69,9 @@ pub(crate) trait Counters: Send + Sync {
     fn remove(&self, name: &str) -> Result<bool, Error>;
     /// All counters as they were at one moment.
     fn all(&self) -> Result<Vec<(Arc<str>, i64)>, Error>;
+    /// As `all`, with the revision of that moment; changes after it can be watched.
+    fn snapshot(&self) -> Result<CounterValues, Error>;
+    fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<CounterEvent>>, Error>;
 }
 
 /// A lock that was had.
@@ -107,9 +126,13 @@ pub(crate) trait State: Send + Sync {
     fn remove_bucket(&self, bucket: &str) -> Result<usize, Error>;
     /// The entries that the filter lets through, in no order, at one moment, with the revision of that moment.
     fn scan(&self, filter: &KeyFilter<'_>) -> Result<(Vec<StateEntry>, u64), Error>;
+    /// The entries found, in no order, by an engine that has them elsewhere; none: the caller scans.
+    fn search(&self, _search: &Search) -> Option<Result<Vec<StateEntry>, Error>> {
+        None
+    }
     fn buckets(&self) -> Result<Vec<Arc<str>>, Error>;
     fn revision(&self) -> Result<u64, Error>;
-    fn watch(&self, filter: WatchFilter, from: Option<u64>) -> Result<Arc<WatchQueue>, Error>;
+    fn watch(&self, filter: WatchFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource>, Error>;
 }
 
 /// A value on its way into a key.
@@ -120,6 +143,9 @@ pub(crate) struct StateWrite<'a> {
     /// As `Limits::check_value` measured it.
     pub(crate) bytes: usize,
     pub(crate) options: &'a SetOptions,
+    /// Whether the caller will look at the value before; an engine may leave it out otherwise.
+    #[cfg_attr(not(feature = "file"), expect(dead_code, reason = "memory: has it at hand"))]
+    pub(crate) wants_before: bool,
 }
 
 /// When a write applies.
@@ -148,7 +174,8 @@ pub(crate) enum AddAnswer {
 }
 
 /// What a consumer wants to do with the next message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Want {
     /// Remove it.
     Take,
@@ -187,11 +214,15 @@ pub(crate) trait Queues: Send + Sync {
     fn delete(&self, queue: &str) -> Result<bool, Error>;
     fn configure(&self, queue: &str, options: QueueOptions) -> Result<(), Error>;
     fn status(&self, queue: &str) -> Result<Option<QueueStatus>, Error>;
+    /// As `status`, with the revision of that moment; changes after it can be watched.
+    fn snapshot(&self, queue: &str) -> Result<(Option<QueueStatus>, u64), Error>;
+    fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<QueueEvent>>, Error>;
     fn names(&self) -> Result<Vec<Arc<str>>, Error>;
 }
 
 /// One end of a queue, by the time of adding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Edge {
     Oldest,
     Newest,

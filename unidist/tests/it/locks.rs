@@ -2,10 +2,10 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use crate::common::{AT_ONCE, Store, each_engine, each_engine_with, seconds, until};
+use crate::common::{AT_ONCE, Store, each_engine, each_engine_with, polled_until_ready, seconds, until};
 use unidist::{AcquireOptions, Error, Limits, Owner, Stop};
 
 fn once() -> AcquireOptions {
@@ -400,7 +400,7 @@ fn an_awaited_lock_is_had_when_the_holder_releases_it() {
         let mut waiting = pin!(shared.sharedlock().acquire_async("l", &options, &stop));
         assert!(waiting.as_mut().poll(&mut context).is_pending());
         drop(guard);
-        let Poll::Ready(second) = waiting.as_mut().poll(&mut context) else { panic!("not handed over") };
+        let second = polled_until_ready(waiting, &mut context);
         assert!(second.unwrap().is_held());
     });
 }

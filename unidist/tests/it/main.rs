@@ -4,12 +4,15 @@ mod call;
 mod common;
 mod contention;
 mod counters;
+mod fences;
 #[cfg(feature = "file")]
 mod file;
 mod host;
 mod locks;
 mod logs;
 mod model;
+#[cfg(feature = "file")]
+mod node;
 mod queues;
 mod state;
 mod watch;

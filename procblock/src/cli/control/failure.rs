@@ -51,6 +51,17 @@ impl From<ClientError> for Failure {
     }
 }
 
+impl From<unidist::Error> for Failure {
+    fn from(error: unidist::Error) -> Self {
+        let code = match error.code() {
+            "bad_argument" | "unknown_function" => EXIT_USAGE,
+            "unreachable" => EXIT_NO_INSTANCE,
+            _ => EXIT_FAILED,
+        };
+        Failure::new(code, error.to_string())
+    }
+}
+
 impl From<FindError> for Failure {
     fn from(error: FindError) -> Self {
         let code = match &error {

@@ -1,16 +1,26 @@
-//! `procblock lock`: locks of an instance and of this machine.
+//! `procblock lock`: locks of an instance, a store and this machine.
 
 use clap::{Args, Subcommand};
 
 use super::failure::Failure;
 use super::instance::InstanceArgs;
+use super::lock_run::{LockRunArgs, run_command};
 use super::output::{Format, FormatArgs, print};
 use super::table::{Table, duration};
 use crate::cli::EXIT_DONE;
 use crate::value::{Map, Value, to_text};
 
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct LockArgs {
+    #[command(subcommand)]
+    command: Option<LockCommand>,
+    #[command(flatten)]
+    run: LockRunArgs,
+}
+
 #[derive(Subcommand)]
-pub(crate) enum LockCommand {
+enum LockCommand {
     /// List the locks that are held, with their holders.
     List(ListArgs),
     /// Release a lock.
@@ -18,7 +28,7 @@ pub(crate) enum LockCommand {
 }
 
 #[derive(Args)]
-pub(crate) struct ListArgs {
+struct ListArgs {
     #[command(flatten)]
     instance: InstanceArgs,
     #[command(flatten)]
@@ -26,7 +36,7 @@ pub(crate) struct ListArgs {
 }
 
 #[derive(Args)]
-pub(crate) struct ReleaseArgs {
+struct ReleaseArgs {
     /// The lock.
     lock: String,
     /// Who holds it, when it was taken in a name of its own.
@@ -39,10 +49,11 @@ pub(crate) struct ReleaseArgs {
     instance: InstanceArgs,
 }
 
-pub(super) fn run(command: LockCommand) -> Result<u8, Failure> {
-    match command {
-        LockCommand::List(arguments) => list(&arguments),
-        LockCommand::Release(arguments) => release(arguments),
+pub(super) fn run(arguments: LockArgs) -> Result<u8, Failure> {
+    match arguments.command {
+        Some(LockCommand::List(arguments)) => list(&arguments),
+        Some(LockCommand::Release(arguments)) => release(arguments),
+        None => run_command(&arguments.run),
     }
 }
 

@@ -9,6 +9,8 @@ mod failure;
 mod instance;
 mod list;
 mod lock;
+mod lock_run;
+mod log;
 mod logs;
 mod output;
 mod queue;
@@ -16,7 +18,8 @@ mod reload;
 mod state;
 mod status;
 mod stop;
-mod table;
+mod store;
+pub(super) mod table;
 mod unit;
 
 use std::process::ExitCode;
@@ -40,18 +43,25 @@ pub(crate) enum ControlCommand {
     Stop(stop::StopArgs),
     /// Print a systemd unit that runs a file.
     Unit(unit::UnitArgs),
-    /// Counters of an instance.
+    /// Counters of an instance or a store.
     #[command(subcommand)]
     Counter(counter::CounterCommand),
-    /// State of an instance: keys with values, in buckets.
+    /// State of an instance or a store: keys with values, in buckets.
     #[command(subcommand)]
     State(state::StateCommand),
-    /// Queues of an instance.
+    /// Queues of an instance or a store.
     #[command(subcommand)]
     Queue(queue::QueueCommand),
-    /// Locks of an instance.
+    /// Run a command while holding a lock; list and release locks.
+    Lock(lock::LockArgs),
+    /// Logs of an instance or a store: entries that programs append and follow.
     #[command(subcommand)]
-    Lock(lock::LockCommand),
+    Log(log::LogCommand),
+    /// Copy stores and bring copies back.
+    #[command(subcommand)]
+    Store(store::StoreCommand),
+    /// Check every row of a store; damage is named and is exit code 1.
+    Fsck(store::FsckArgs),
     /// Print the completions of a shell.
     Completions(completions::CompletionsArgs),
 }
@@ -69,7 +79,10 @@ impl ControlCommand {
             ControlCommand::Counter(command) => counter::run(command),
             ControlCommand::State(command) => state::run(command),
             ControlCommand::Queue(command) => queue::run(command),
-            ControlCommand::Lock(command) => lock::run(command),
+            ControlCommand::Lock(arguments) => lock::run(arguments),
+            ControlCommand::Log(command) => log::run(command),
+            ControlCommand::Store(command) => store::run(command),
+            ControlCommand::Fsck(arguments) => store::fsck(&arguments),
             ControlCommand::Completions(arguments) => completions::run(&arguments),
         };
         ExitCode::from(ended.unwrap_or_else(Failure::tell))

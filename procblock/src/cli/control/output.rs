@@ -32,26 +32,38 @@ impl FormatArgs {
             Format::Json => {
                 print(&format!("{value:#}\n"));
             }
-            Format::Text => print_line(&to_text(value)),
+            Format::Text => drop(print_line(&to_text(value))),
+        }
+    }
+
+    /// Prints one of many values as a line: JSON, or the text for people. False when nobody reads it any more.
+    pub(super) fn print_line_of(&self, value: &Value, text: impl FnOnce() -> String) -> bool {
+        match self.output {
+            Format::Json => print(&format!("{value}\n")),
+            Format::Text => print_line(&text()),
         }
     }
 
     /// Prints a list, for people one item a line.
     pub(super) fn print_list(&self, value: &Value) {
         match (self.output, value) {
-            (Format::Text, Value::Array(items)) => items.iter().for_each(|item| print_line(&to_text(item))),
+            (Format::Text, Value::Array(items)) => {
+                for item in items {
+                    print_line(&to_text(item));
+                }
+            }
             _ => self.print(value),
         }
     }
 }
 
 /// Writes a line to standard output: as it is into a pipe, so that a terminal only shows it on a terminal.
-fn print_line(text: &str) {
+fn print_line(text: &str) -> bool {
     if std::io::stdout().is_terminal() {
         let lines: Vec<_> = text.split('\n').map(for_terminal).collect();
-        print(&format!("{}\n", lines.join("\n")));
+        print(&format!("{}\n", lines.join("\n")))
     } else {
-        print(&format!("{text}\n"));
+        print(&format!("{text}\n"))
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::failure::Failure;
-use super::instance::{InstanceArgs, duration};
+use super::failure::{EXIT_TIMED_OUT, Failure};
+use super::instance::{FOLLOW_WAIT, InstanceArgs, duration};
 use super::output::{Format, FormatArgs, ValueArgs, print};
 use super::table::Table;
 use crate::cli::EXIT_DONE;
@@ -21,6 +21,8 @@ pub(crate) enum StateCommand {
     Keys(KeysArgs),
     /// Remove a key; one that is absent is exit code 1.
     Remove(RemoveArgs),
+    /// Print each change of a key as it is made, until Ctrl-C.
+    Watch(WatchArgs),
     /// List the entries with a value that a regular expression matches, whatever the case.
     Search(SearchArgs),
 }
@@ -76,6 +78,25 @@ pub(crate) struct RemoveArgs {
 }
 
 #[derive(Args)]
+pub(crate) struct WatchArgs {
+    /// Only this bucket.
+    bucket: Option<String>,
+    /// Only keys that begin with this text.
+    #[arg(long, value_name = "PREFIX")]
+    key_prefix: Option<String>,
+    /// Begin after this revision; without it with what comes from now on.
+    #[arg(long, value_name = "REVISION")]
+    from: Option<u64>,
+    /// End when nothing changes for this time; the exit code is 124.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    wait: Option<Duration>,
+    #[command(flatten)]
+    instance: InstanceArgs,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+#[derive(Args)]
 pub(crate) struct SearchArgs {
     /// A regular expression for values.
     pattern: String,
@@ -97,6 +118,7 @@ pub(super) fn run(command: StateCommand) -> Result<u8, Failure> {
         StateCommand::Set(arguments) => set(arguments),
         StateCommand::Keys(arguments) => keys(arguments),
         StateCommand::Remove(arguments) => remove(arguments),
+        StateCommand::Watch(arguments) => watch(&arguments),
         StateCommand::Search(arguments) => search(arguments),
     }
 }
@@ -137,6 +159,42 @@ fn remove(arguments: RemoveArgs) -> Result<u8, Failure> {
     let text = format!("the bucket {bucket:?} has no key {key:?}");
     let is_removed = arguments.instance.call("sharedstate.remove", vec![bucket.into(), key.into()])?;
     if is_removed == Value::Bool(true) { Ok(EXIT_DONE) } else { Err(Failure::failed(text)) }
+}
+
+/// A line for each change: JSON as it is, for people `BUCKET KEY VALUE`, or what happened instead.
+fn watch(arguments: &WatchArgs) -> Result<u8, Failure> {
+    let mut target = arguments.instance.open()?;
+    let mut from = match arguments.from {
+        Some(from) => Value::from(from),
+        None => target.call("sharedstate.revision", Vec::new(), Duration::ZERO)?,
+    };
+    let wait = arguments.wait.unwrap_or(FOLLOW_WAIT);
+    loop {
+        let mut options = Map::new();
+        for (name, text) in [("bucket", &arguments.bucket), ("key_prefix", &arguments.key_prefix)] {
+            if let Some(text) = text {
+                options.insert(name.into(), text.clone().into());
+            }
+        }
+        options.insert("wait".into(), wait.as_secs_f64().into());
+        let changes = target.call("sharedstate.changes", vec![from, Value::Object(options)], wait)?;
+        let events = changes.get("events").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        if events.is_empty() && arguments.wait.is_some() {
+            return Err(Failure::new(EXIT_TIMED_OUT, "nothing changed"));
+        }
+        for event in events {
+            if !arguments.format.print_line_of(event, || change_text(event)) {
+                return Ok(EXIT_DONE);
+            }
+        }
+        from = changes.get("revision").cloned().unwrap_or_default();
+    }
+}
+
+fn change_text(event: &Value) -> String {
+    let text = |name: &str| event.get(name).map(to_text).unwrap_or_default();
+    let what = if text("change") == "set" { text("value") } else { format!("({})", text("change")) };
+    format!("{} {} {what}", text("bucket"), text("key"))
 }
 
 fn search(arguments: SearchArgs) -> Result<u8, Failure> {

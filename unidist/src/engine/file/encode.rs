@@ -10,8 +10,28 @@ use serde_json::Value;
 
 use super::row::{Cells, Key, Table};
 use crate::engine::journal::{Change, KeptBody, KeptValue, LogHeader, MessageChange, QueueHeader, Standing, Until};
+use crate::engine::request::RequestKey;
 use crate::messagequeue::{QueueOptions, WhenFull};
 use crate::sharedlog::{LogEntry, LogOptions};
+
+/// The bucket of answers that are remembered: no name that anybody can give.
+pub(super) const ANSWERS: &str = "\u{1}answers";
+
+/// Before the name of a lock: the counter that keeps its fencing number. No name that anybody can give.
+pub(super) const FENCES: &str = "\u{1}fence ";
+
+/// For how long the store's next owner knows the answer to a request.
+pub(super) const ANSWERS_KEPT: Duration = Duration::from_secs(3_600);
+
+/// The key of a lane's newest answer.
+pub(super) fn answer_key(request: &RequestKey) -> String {
+    format!("{} {}", request.session, request.lane)
+}
+
+/// Where the largest fencing number of a lock is.
+pub(super) fn fence_key(lock: &str) -> Key {
+    Key::named(Table::Counters, &format!("{FENCES}{lock}"))
+}
 
 /// One step of a write: steps are done in order.
 #[derive(Debug)]
@@ -87,6 +107,16 @@ impl Batch {
                 let cells = Cells { revision: 0, time: nanoseconds(entry.time), value: json(&*entry.value) };
                 self.put(Key::numbered(Table::Entries, log, entry.offset), Some(cells));
             }
+            Change::Fence { lock, number } => {
+                let cells = Cells { value: number.cast_signed().to_string().into_bytes(), ..Cells::default() };
+                self.put(fence_key(lock), Some(cells));
+            }
+            Change::Answer { request, answer } => {
+                let value = |answer: &Value| json(&(request.number, answer));
+                let time = dates.after(ANSWERS_KEPT);
+                let cells = |answer| Cells { revision: 0, time, value: value(answer) };
+                self.put(Key::keyed(Table::State, ANSWERS, &answer_key(request)), answer.as_ref().map(cells));
+            }
             Change::LogEntryGone { log, offset } => self.put(Key::numbered(Table::Entries, log, *offset), None),
             Change::LogEntriesGone { log } => self.steps.push(Step::Clear(Table::Entries, log.as_ref().to_owned())),
         }
@@ -129,6 +159,11 @@ impl Dates {
         Dates { now, date }
     }
 
+    /// The date after a time from now.
+    fn after(self, time: Duration) -> i64 {
+        self.date(self.now.saturating_add(time))
+    }
+
     /// In nanoseconds since 1970; at least 1, as 0 stands for none.
     fn date(self, time: Duration) -> i64 {
         let date = if time >= self.now {
@@ -164,6 +199,11 @@ pub(super) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
 
 pub(super) fn counter(cells: &Cells) -> Result<i64, String> {
     parse(&cells.value)
+}
+
+/// A fencing number, which is kept as a counter is.
+pub(super) fn fence(cells: &Cells) -> Result<u64, String> {
+    counter(cells).map(i64::cast_unsigned)
 }
 
 pub(super) fn kept_value(cells: &Cells) -> Result<KeptValue, String> {

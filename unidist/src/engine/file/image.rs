@@ -19,6 +19,9 @@ pub(super) enum Touched {
     AllMessages(Arc<str>),
     Message(Arc<str>, u64),
     Log(Arc<str>),
+    Fence(Arc<str>),
+    /// An answer: it is in no memory but that of who asked.
+    Answer,
 }
 
 impl From<&Change> for Touched {
@@ -29,6 +32,8 @@ impl From<&Change> for Touched {
             Change::Queue { name, .. } => Touched::Queue(name.clone()),
             Change::QueueGone { name, .. } => Touched::AllMessages(name.clone()),
             Change::Message { queue, number, .. } => Touched::Message(queue.clone(), *number),
+            Change::Fence { lock, .. } => Touched::Fence(lock.clone()),
+            Change::Answer { .. } => Touched::Answer,
             Change::Log { name, .. }
             | Change::LogEntry { log: name, .. }
             | Change::LogEntryGone { log: name, .. }
@@ -61,6 +66,11 @@ pub(super) fn restore(memory: &MemoryEngine, store: &Store, touched: &BTreeSet<T
                 let kept = decoded(body, encode::body)?.map(|body| (body, standing));
                 memory.queues.restore_message(queue, *number, kept);
             }
+            Touched::Fence(lock) => {
+                let number = decoded(store.row(&encode::fence_key(lock))?, encode::fence)?;
+                memory.locks.restore_mark(lock, number.unwrap_or(0));
+            }
+            Touched::Answer => {}
             Touched::Log(name) => restore_log(memory, store, name)?,
         }
     }
@@ -139,6 +149,7 @@ pub(super) struct Loader<'a> {
     /// Messages of one queue, which come after each other.
     messages: Vec<(u64, KeptBody, Standing)>,
     queue: String,
+    answers: Vec<(String, KeptValue)>,
 }
 
 /// Messages that are put into a queue together.
@@ -150,13 +161,17 @@ pub(super) const LOAD_ORDER: [Table; 7] =
 
 impl<'a> Loader<'a> {
     pub(super) fn new(memory: &'a MemoryEngine) -> Self {
-        Loader { memory, standings: BTreeMap::new(), messages: Vec::new(), queue: String::new() }
+        Loader { memory, standings: BTreeMap::new(), messages: Vec::new(), queue: String::new(), answers: Vec::new() }
     }
 
     /// Takes a row in. `part` is the key of a value of the state.
     pub(super) fn take(&mut self, name: &str, part: &str, kept: Kept) {
         match kept {
-            Kept::Counter(value) => self.memory.counters.restore(name, Some(value)),
+            Kept::Counter(value) => match name.strip_prefix(encode::FENCES) {
+                Some(lock) => self.memory.locks.restore_mark(lock, value.cast_unsigned()),
+                None => self.memory.counters.restore(name, Some(value)),
+            },
+            Kept::State(kept) if name == encode::ANSWERS => self.answers.push((part.to_owned(), kept)),
             Kept::State(kept) => self.memory.state.load(name, part, kept),
             Kept::Queue(header) => self.memory.queues.restore_header(name, Some(header)),
             Kept::Standing(number, standing) => {
@@ -185,8 +200,9 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Ends the filling.
-    pub(super) fn finish(mut self) {
+    /// Ends the filling; returns the answers that earlier owners gave, by their keys.
+    pub(super) fn finish(mut self) -> Vec<(String, KeptValue)> {
         self.flush();
+        self.answers
     }
 }

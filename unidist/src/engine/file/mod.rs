@@ -14,15 +14,22 @@ mod folder;
 mod group;
 mod image;
 mod inspect;
+mod lasting;
 mod migrate;
 mod parts;
+mod reserve;
 mod row;
+mod shared;
 mod store;
 mod writer;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use serde_json::Value;
 
 use self::clock::DatedClock;
 use self::folder::{FolderLock, IfMissing};
@@ -33,12 +40,15 @@ use self::writer::Writer;
 use super::memory::MemoryEngine;
 use super::{Counters, Engine, Locks, Logs, Queues, State};
 use crate::clock::Clock;
+use crate::engine::fenced;
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::sharedlock::Fence;
 use crate::timer::Timers;
 
 pub(crate) use self::backup::{check, restore, salvage};
 pub use self::inspect::{Damage, Report};
+pub(crate) use self::shared::{Options, SharedFile};
 
 /// Revisions that a run may give to changes which never reach the disk: the next run begins after them.
 const REVISIONS_SKIPPED: u64 = 1 << 20;
@@ -56,7 +66,10 @@ pub(crate) enum Sync {
 pub(crate) struct FileEngine {
     memory: Arc<MemoryEngine>,
     writer: Arc<Writer>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// What earlier owners answered, by session and lane: the number of the request and the answer.
+    answers: HashMap<String, (u64, Value)>,
+    sync: Sync,
 }
 
 impl FileEngine {
@@ -73,10 +86,11 @@ impl FileEngine {
         writer.set_image(&memory);
         memory.locks.begin_after(summary.fence);
         memory.queues.begin_after(summary.message_number);
+        let mut answers = Vec::new();
         writer.load(|store| {
             let mut loader = Loader::new(&memory);
             let report = inspect::inspect(store, &mut |name, part, kept| loader.take(name, part, kept));
-            loader.finish();
+            answers = loader.finish();
             report
         })?;
         // Where nothing was ever written there is nothing to skip.
@@ -84,7 +98,17 @@ impl FileEngine {
         memory.state.begin_at(summary.revision.saturating_add(skipped));
         writer.look(|| memory.queues.settle_all());
         let thread = start(&writer).map_err(|error| folder::refuse(&folder, &error))?;
-        Ok(FileEngine { memory, writer, thread: Some(thread) })
+        let answers = lasting::remembered(&writer, answers);
+        Ok(FileEngine { memory, writer, thread: Mutex::new(Some(thread)), answers, sync })
+    }
+
+    /// Writes what is left and leaves the folder to others; from then on changes are refused.
+    fn close(&self) {
+        self.writer.close();
+        if let Some(thread) = self.thread.lock().take() {
+            // A thread that panicked has nothing left to write.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -104,11 +128,7 @@ fn refuse(folder: &Path, fault: Fault) -> Error {
 
 impl Drop for FileEngine {
     fn drop(&mut self) {
-        self.writer.close();
-        if let Some(thread) = self.thread.take() {
-            // A thread that panicked has nothing left to write.
-            let _ = thread.join();
-        }
+        self.close();
     }
 }
 
@@ -139,6 +159,11 @@ impl Engine for FileEngine {
 
     fn logs(&self) -> &dyn Logs {
         self
+    }
+
+    fn fenced(&self, fence: &Fence, change: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error> {
+        // Compared inside the gate, before the wait for the disk.
+        fenced::carry(fence, change)
     }
 
     fn backup(&self, folder: &Path) -> Result<(), Error> {

@@ -28,6 +28,7 @@ use super::inspect::Report;
 use super::store::{Fault, Store};
 use crate::engine::journal::{Change, Held, Journal};
 use crate::engine::memory::MemoryEngine;
+use crate::engine::request::{self, Answer};
 use crate::error::Error;
 use crate::timer::Timers;
 
@@ -114,11 +115,13 @@ impl Writer {
     }
 
     /// Runs a change of the memory and returns when it and all that it may be based on is on disk.
-    pub(super) fn keep<T>(&self, change: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn keep<T: Answer>(&self, change: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         self.check()?;
         let (result, group) = {
             let _inside = self.gate.read();
-            (change(), self.latest())
+            let result = change();
+            self.remember(&result);
+            (result, self.latest())
         };
         match (result, group) {
             (Ok(value), Some(group)) => self.wait(&group).map(|()| value),
@@ -127,6 +130,15 @@ impl Writer {
                 result
             }
             (result, None) => result,
+        }
+    }
+
+    /// Has the answer to another process's request written together with the change, inside the gate.
+    fn remember<T: Answer>(&self, result: &Result<T, Error>) {
+        if let (Ok(value), Some(request)) = (result, request::current())
+            && let Some(answer) = value.to_answer()
+        {
+            self.record(Change::Answer { request, answer: Some(answer) });
         }
     }
 
@@ -159,6 +171,11 @@ impl Writer {
         };
         // A group that ended meanwhile leaves an open one that nobody may fill.
         if group.number > number { Ok(()) } else { self.wait(&group) }
+    }
+
+    /// The date, as time since 1970.
+    pub(super) fn date(&self) -> Duration {
+        self.timers.unix_time()
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -229,6 +246,10 @@ impl Writer {
             batch.add(change, dates);
         }
         batch.fence = fence;
+        if let Some(memory) = self.image.get().and_then(Weak::upgrade) {
+            // Those that watchers of counters and queues were told count too: none of them is given again.
+            batch.revision = memory.state.newest_revision();
+        }
         let Some(store) = store else { return group.finish(&Err(self.refusal("the store is closed"))) };
         match store.write(batch) {
             Ok(()) => {
@@ -374,6 +395,9 @@ impl Journal for Writer {
     }
 
     fn hold(&self, answer: Arc<dyn Held>) {
+        if let Some(change) = answer.remembered() {
+            self.record(change);
+        }
         if self.sync == Sync::Interval {
             answer.settle(&Ok(()));
         } else {

@@ -167,6 +167,11 @@ fn unsafe_folder(path: &Path, user: u32) -> Error {
 }
 
 impl HostFile {
+    /// The same file: the lock lives until the last copy is closed.
+    pub(super) fn try_clone(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// Writes who holds it, for other processes to tell. Not having it written does not weaken the lock.
     pub(super) fn write_note(&self, note: &Note) {
         let text = json!({
