@@ -170,13 +170,22 @@ pub(crate) enum Note {
 impl Ask {
     /// Whether doing it twice is not the same as doing it once, or the second answer another.
     pub(crate) fn is_change(&self) -> bool {
-        match self {
-            Ask::CounterSwap { .. } | Ask::CounterAdd { .. } | Ask::CounterRemove { .. } => true,
-            Ask::StateSet(_) | Ask::StateRemove { .. } | Ask::StateRemoveBucket { .. } => true,
-            Ask::QueueAdd(_) | Ask::QueueRequest { .. } | Ask::QueueSettle { .. } | Ask::QueueRemove { .. } => true,
-            Ask::QueuePurge { .. } | Ask::QueueDelete { .. } => true,
-            Ask::LogAppend { .. } | Ask::LogDelete { .. } => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Ask::CounterSwap { .. }
+                | Ask::CounterAdd { .. }
+                | Ask::CounterRemove { .. }
+                | Ask::StateSet(_)
+                | Ask::StateRemove { .. }
+                | Ask::StateRemoveBucket { .. }
+                | Ask::QueueAdd(_)
+                | Ask::QueueRequest { .. }
+                | Ask::QueueSettle { .. }
+                | Ask::QueueRemove { .. }
+                | Ask::QueuePurge { .. }
+                | Ask::QueueDelete { .. }
+                | Ask::LogAppend { .. }
+                | Ask::LogDelete { .. }
+        )
     }
 }

@@ -32,7 +32,9 @@ impl FormatArgs {
             Format::Json => {
                 print(&format!("{value:#}\n"));
             }
-            Format::Text => drop(print_line(&to_text(value))),
+            Format::Text => {
+                print_line(&to_text(value));
+            }
         }
     }
 
@@ -47,7 +49,9 @@ impl FormatArgs {
     /// Prints a list, for people one item a line.
     pub(super) fn print_list(&self, value: &Value) {
         match (self.output, value) {
-            (Format::Text, Value::Array(items)) => items.iter().for_each(|item| drop(print_line(&to_text(item)))),
+            (Format::Text, Value::Array(items)) => items.iter().for_each(|item| {
+                print_line(&to_text(item));
+            }),
             _ => self.print(value),
         }
     }
