@@ -45,7 +45,8 @@ pub(crate) fn each_engine_with(limits: Limits, rule: impl Fn(Store)) {
     #[cfg(feature = "file")]
     {
         let Ok(folder) = tempfile::tempdir() else { panic!("no temporary folder") };
-        let url = format!("file:{}", folder.path().display());
+        // Without a sync for each change; `node` tests those that are synced.
+        let url = format!("file:{}?sync=interval", folder.path().display());
         let owner = open(&url, limits.clone());
         rule(open_beside(&url, limits, owner));
     }
