@@ -10,12 +10,15 @@ use parking_lot::Mutex;
 use unidist::{Stop, Unidist};
 
 use crate::background::Background;
+use crate::control::Hello;
+use crate::happenings::Happenings;
 use crate::host::Host;
 use crate::host::api::{Api, LockOwners};
 use crate::http::HttpClient;
 use crate::process::Keeper;
 use crate::script::{ScriptConfig, Scripts};
 use crate::series::SeriesClient;
+use crate::serve::servers::Servers;
 use crate::state_files::StateFiles;
 use crate::thread::RunThreads;
 use crate::workers::Workers;
@@ -80,13 +83,25 @@ pub struct Instance {
     pub http: Arc<HttpClient>,
     /// The run-threads.
     pub threads: RunThreads,
+    /// Tells what happens to whoever listens.
+    pub happenings: Arc<Happenings>,
     owners: AtomicU64,
     lock_owners: Arc<LockOwners>,
     /// Lists and workers that go on beside the blocks.
     pub background: Background,
     /// What is known of the workers.
     pub workers: Workers,
+    /// The web server, when the file serves something.
+    pub servers: Servers,
     seen: Mutex<HashSet<String>>,
+    described: Mutex<Described>,
+}
+
+/// What an instance tells of itself.
+#[derive(Debug, Default)]
+struct Described {
+    hello: Option<Hello>,
+    sources: Vec<PathBuf>,
 }
 
 impl Instance {
@@ -96,6 +111,7 @@ impl Instance {
     /// The store can't be opened, or a file of `load state` is wrong.
     pub fn start(config: InstanceConfig) -> Result<Arc<Self>, StartFailure> {
         let stop = Stop::new();
+        let happenings = Arc::<Happenings>::default();
         let unidist = Unidist::open(&config.unidist)?;
         let own = Unidist::open("memory:")?;
         let files = StateFiles::load(&unidist, &config.load_state).map_err(StartFailure::State)?;
@@ -120,7 +136,8 @@ impl Instance {
             name: config.name,
             node: node_name(),
             is_longrunning: config.is_longrunning,
-            threads: RunThreads::new(tokio::runtime::Handle::current(), stop.clone()),
+            threads: RunThreads::new(tokio::runtime::Handle::current(), stop.clone(), Arc::clone(&happenings)),
+            happenings,
             stop,
             unidist,
             own,
@@ -133,7 +150,9 @@ impl Instance {
             lock_owners,
             background: Background::default(),
             workers: Workers::default(),
+            servers: Servers::default(),
             seen: Mutex::default(),
+            described: Mutex::default(),
         }))
     }
 
@@ -161,6 +180,26 @@ impl Instance {
         }
     }
 
+    /// Says who it is: for `status`.
+    pub fn introduce(&self, hello: Hello) {
+        self.described.lock().hello = Some(hello);
+    }
+
+    /// Who it is.
+    pub fn hello(&self) -> Hello {
+        self.described.lock().hello.clone().unwrap_or_else(|| Hello::new(&self.name, None))
+    }
+
+    /// Says which files it is made of: for people who look behind its pages.
+    pub fn show_sources(&self, files: Vec<PathBuf>) {
+        self.described.lock().sources = files;
+    }
+
+    /// The files that it is made of.
+    pub fn sources(&self) -> Vec<PathBuf> {
+        self.described.lock().sources.clone()
+    }
+
     /// Notes that a pass over the file names a run-thread, list or group of workers: it survives a reload.
     pub fn note(&self, name: &str) {
         self.seen.lock().insert(name.to_string());
@@ -179,12 +218,12 @@ impl Instance {
         self.workers.retain(&seen);
     }
 
-    /// Ends everything: run-threads, background lists, scripts, children; stores what was measured.
+    /// Ends everything: listeners, run-threads, background lists, scripts, children; stores what was measured.
     ///
     /// Requests the stop if nobody has. Waits at most 10 s for runs under way.
     pub async fn shutdown(&self) {
         self.stop.request();
-        self.threads.shutdown(SHUTDOWN_MAX).await;
+        tokio::join!(self.servers.end(), self.threads.shutdown(SHUTDOWN_MAX));
         if !self.background.ended(SHUTDOWN_MAX).await {
             log::warn!("some lists did not end in time");
         }

@@ -5,17 +5,19 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::block::Processed;
-use crate::control::{Claim, Hello, InstanceCalls, Notify, PROTOCOL, PidFile, Reload, Server};
+use crate::block::{Compiled, Processed};
+use crate::control::{Claim, Hello, InstanceCalls, Notify, PidFile, Reload, Server};
 use crate::error::RunErrorKind;
 use crate::instance::Instance;
-use crate::runner::{Runner, load};
+use crate::load::LoadError;
+use crate::runner::Runner;
+use crate::serve::servers;
 use crate::units::format_duration;
 use crate::value::Value;
 
@@ -31,7 +33,12 @@ pub struct Life {
     pub runner: Runner,
     /// The words that belong to it, read again at a reload.
     pub words: Vec<String>,
+    /// Reads and compiles it, again at a reload.
+    pub load: Load,
 }
+
+/// Reads and compiles what runs.
+pub type Load = Box<dyn Fn() -> Result<Compiled, LoadError> + Send + Sync>;
 
 /// How a life ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +81,7 @@ impl Life {
             let folder = self.runner.folder().unwrap_or_else(|| self.runner.compiled.block_folder.clone());
             log::info!("Long Running Process: Starting...  (CWD: {})", folder.display());
         }
+        instance.show_sources(self.runner.compiled.sources.clone());
         let processed = self.runner.process(&instance).await;
         report(&told(&processed, &instance, signal.load(Ordering::SeqCst)));
         if self.runner.repeats_in_vain() && !instance.stop.is_requested() {
@@ -109,14 +117,8 @@ impl Life {
     ) -> Result<Ties, String> {
         let pidfile = self.runner.compiled.usage.pidfile.as_deref().map(PidFile::create).transpose();
         let server = claim.map(|claim| {
-            let hello = Hello {
-                procblock: PROTOCOL,
-                version: env!("CARGO_PKG_VERSION").into(),
-                process: std::process::id(),
-                name: instance.name.clone(),
-                file: std::path::absolute(&self.runner.file).ok(),
-                since: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
-            };
+            let hello = Hello::new(&instance.name, std::path::absolute(&self.runner.file).ok());
+            instance.introduce(hello.clone());
             let folder = self.runner.folder().unwrap_or_else(|| self.runner.compiled.block_folder.clone());
             let calls = InstanceCalls::new(Arc::clone(instance), hello.clone(), folder, Some(reload_call(reload)));
             Server::start(claim, hello, Arc::new(calls))
@@ -166,16 +168,19 @@ impl Life {
 
     /// Builds the whole new set first, then swaps: unchanged run-threads and lists go on, the others are replaced.
     async fn reload(&mut self, instance: &Arc<Instance>) -> Result<String, String> {
-        let compiled = load(&self.runner.file).map_err(|error| error.to_string())?;
+        let compiled = (self.load)().map_err(|error| error.to_string())?;
         let options = self.runner.options().clone();
         let runner =
             Runner::new(&self.runner.file, compiled, &self.words, options).map_err(|error| error.to_string())?;
         self.runner = runner;
+        instance.show_sources(self.runner.compiled.sources.clone());
         instance.begin_pass();
+        instance.servers.begin_pass().await;
         match self.runner.process(instance).await.error {
             Some(error) => Err(error.to_string()),
             None => {
                 instance.end_unnamed();
+                instance.servers.end_unmet(instance).await.map_err(|error| error.to_string())?;
                 Ok(format!("reloaded {}", self.runner.file.display()))
             }
         }
@@ -200,9 +205,6 @@ fn told(processed: &Processed, instance: &Instance, signal: i32) -> Processed {
 
 /// The instance's name, its own until the claim is dropped.
 fn take_name(name: &str) -> Result<Claim, String> {
-    if name.trim().is_empty() {
-        return Err("the instance's name is empty; give one with --name or __usage: {name: …}".into());
-    }
     Claim::take(name).map_err(|error| error.to_string())
 }
 
@@ -245,6 +247,7 @@ fn banner(instance: &Instance) -> String {
     if threads.len() > BANNER_THREADS_MAX {
         let _ = writeln!(text, "  … and {} more run-threads", threads.len() - BANNER_THREADS_MAX);
     }
+    text.push_str(&servers::banner(&instance.servers.urls()));
     text + "Ctrl-C stops, procblock status shows.\n"
 }
 

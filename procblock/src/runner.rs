@@ -84,7 +84,12 @@ impl Runner {
         for secret in compiled.usage.secrets(&input) {
             crate::logging::hide(&secret);
         }
-        Ok(Runner { file: file.to_path_buf(), compiled, input, options })
+        let runner = Runner { file: file.to_path_buf(), compiled, input, options };
+        if runner.name().trim().is_empty() {
+            let text = "error: the instance's name is empty; give one with --name or __usage: {name: …}";
+            return Err(UsageError(text.into()).into());
+        }
+        Ok(runner)
     }
 
     /// The instance's name.
@@ -146,7 +151,7 @@ impl Runner {
 
     /// Runs the file's block once, in `instance`; what an earlier pass started and this one names goes on.
     pub async fn process(&self, instance: &Arc<Instance>) -> Processed {
-        let input = Input { input_data: self.input.clone(), request_state: Map::new(), globals: self.globals() };
+        let input = Input::new(self.input.clone(), self.globals());
         let mut run = Run::new(Arc::clone(instance), Arc::new(input), self.folder());
         self.compiled.block.process(&mut run).await
     }

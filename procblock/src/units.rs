@@ -91,6 +91,14 @@ pub fn format_duration(duration: Duration) -> String {
     if text.is_empty() { "0s".into() } else { text }
 }
 
+/// A size as users write it, exactly: `64MiB`, `1500kB`, `7B`.
+pub fn format_size(bytes: u64) -> String {
+    let units =
+        [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1_000_000, "MB"), (1_000, "kB")];
+    let found = units.iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit));
+    found.map_or_else(|| format!("{bytes}B"), |(unit, name)| format!("{}{name}", bytes / unit))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +132,13 @@ mod tests {
         }
         for text in ["", "-1", "5x", "KiB", "1e3", "99999999TB"] {
             assert_eq!(parse_size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_formatted_size_reads_back() {
+        for text in ["7B", "64MiB", "1536KiB", "3GiB", "5kB", "1500kB", "2MB"] {
+            assert_eq!(format_size(parse_size(text).unwrap()), text);
         }
     }
 

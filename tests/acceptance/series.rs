@@ -278,3 +278,36 @@ fn a_missing_series_process_is_told_once_and_the_run_goes_on() {
     assert!(!ended.path("a.rrd").exists());
     assert!(ended.took < Duration::from_secs(5), "{ended}");
 }
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_the_first_sample_and_stored_when_it_can_be() {
+    let collect = "{path: folder/a.rrd, fields: [n], graph: {path: folder/a.png}}";
+    // The first run is not over before the file was told of; after the third the first sample was tried.
+    let lua = "time.sleep(0.2) file.append('runs', 'x\\n') return {n = 1}";
+    let running = monitor(lua, collect).file("folder", "in the way").start();
+    let text = running.wait_for_error_text("can't be stored");
+    assert!(!text.contains("Storing RRD occurrence"), "{text}");
+    let text = running.wait_for_error_text("can't be drawn");
+    let folder = fs::canonicalize(running.path("folder")).unwrap();
+    let why = format!("{} is no folder; move it away, or name another path", folder.display());
+    for what in [format!("the series {}/a.rrd can't be stored: {why}; samples wait", folder.display()), why] {
+        assert!(text.contains(&what), "{text}");
+    }
+    running.wait_for_lines("runs", 3);
+    fs::remove_file(folder).unwrap();
+    running.wait_for_error_text("time series are stored again");
+    let ended = running.interrupt();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert_eq!(ended.stderr.matches("can't be stored").count(), 1, "{ended}");
+    assert!(ended.path("folder/a.rrd").exists());
+}
+
+#[test]
+fn one_wrong_entry_under_a_key_costs_the_others_nothing() {
+    let lua = "return {disks = {a = {n = 1}, b = 5, c = {n = 3}}}";
+    let running = monitor(lua, "{path: '${key}.rrd', key: disks, fields: [n]}").start();
+    running.wait_for_error_texts("c.rrd", 3);
+    let ended = running.interrupt();
+    assert!(ended.path("a.rrd").exists() && ended.path("c.rrd").exists(), "{ended}");
+    assert_eq!(ended.stderr.matches("disks.b is a number, not a mapping of fields").count(), 1, "{ended}");
+}

@@ -218,6 +218,42 @@ async fn limits_end_what_is_over_them() {
 }
 
 #[tokio::test]
+async fn a_child_that_becomes_more_processes_than_it_may_is_ended() {
+    let limits = Limits { processes: Some(20), ..Limits::default() };
+    let limited = |text: &str| Command { limits, timeout: Some(LONG), ..shell(text) };
+    // Among them orphans, and ones in sessions of their own.
+    for start in ["sleep 1000 &", "(sleep 1000 &);", "setsid sleep 1000 &"] {
+        let text = format!("n=0; while [ $n -lt 60 ]; do {start} n=$((n + 1)); done; echo all; sleep 1000");
+        let finished = run(limited(&text)).await.unwrap();
+        assert!(matches!(finished.ended, Ended::Crowded(21..=70)), "{start} {:?}", finished.ended);
+    }
+    let few = "for n in 1 2 3 4 5; do sleep 0.05 & done; wait; echo all";
+    let finished = run(limited(few)).await.unwrap();
+    assert_eq!((finished.ended, finished.output.text().as_str()), (Ended::Itself, "all\n"));
+    assert_eq!(run(limited("nice")).await.unwrap().output.text(), run(shell("nice")).await.unwrap().output.text());
+}
+
+#[tokio::test]
+async fn a_fork_bomb_is_ended_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // It goes on while the file is there, so that a fault of ours does not take the machine down.
+    let fuse = folder.path().join("fuse");
+    std::fs::write(&fuse, "").unwrap();
+    let text = format!("b() {{ [ -e {0} ] && {{ b | b & }} }}; b; while [ -e {0} ]; do sleep 1; done", fuse.display());
+    let limits = Limits { processes: Some(50), ..Limits::default() };
+    let bomb = Command { limits, timeout: Some(Duration::from_secs(20)), ..shell(&text) };
+    let finished = run(bomb).await;
+    std::fs::remove_file(&fuse).unwrap();
+    let finished = finished.unwrap();
+    assert!(matches!(finished.ended, Ended::Crowded(51..)), "{:?}", finished.ended);
+    let line = fuse.display().to_string();
+    let is_left = |entry: &std::fs::DirEntry| {
+        std::fs::read_to_string(entry.path().join("cmdline")).is_ok_and(|text| text.contains(&line))
+    };
+    assert_eq!(std::fs::read_dir("/proc").unwrap().flatten().filter(is_left).count(), 0);
+}
+
+#[tokio::test]
 async fn a_program_that_fails_behind_limits_is_told_from_its_own_exit() {
     let limits = Limits { files: Some(100), ..Limits::default() };
     let error = run(Command { limits, ..Command::new(["/no/such"]) }).await.unwrap_err();

@@ -81,6 +81,48 @@ fn late_and_repeated_samples_are_counted_and_told_once() {
 }
 
 #[test]
+fn the_first_sample_after_a_restart_is_neither_told_as_stored_nor_as_a_loss() {
+    watch_log();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.rrd");
+    for times in [&[0.0, 5.0][..], &[6.0, 10.999]] {
+        let client = client();
+        let series = client.declare(spec(&path, &["a"])).unwrap();
+        times.iter().for_each(|after| client.store(&series, START as f64 + after, &[*after]));
+        assert!(wait(client.shutdown(LONG)));
+    }
+    let file = path.display();
+    let expected = [
+        format!("INFO Storing RRD occurrence: {file}: 1700000100.00: {{a: 0}}"),
+        format!("INFO Storing RRD occurrence: {file}: 1700000105.00: {{a: 5}}"),
+        format!("INFO series {file}: a second sample in one interval of 5 s is passed over"),
+        format!("INFO Storing RRD occurrence: {file}: 1700000110.99: {{a: 10.999}}"),
+    ];
+    assert_eq!(logged(&path), expected);
+}
+
+#[test]
+fn a_file_that_is_removed_while_it_is_written_to_is_told_and_begins_anew() {
+    watch_log();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.rrd");
+    let client = client();
+    let series = client.declare(spec(&path, &["a"])).unwrap();
+    for round in 0..4 {
+        client.store(&series, (START + round * 5) as f64, &[1.0]);
+        wait(client.flush()).unwrap();
+        if round == 1 {
+            fs::remove_file(&path).unwrap();
+        }
+    }
+    let warned: Vec<String> = logged(&path).into_iter().filter(|line| line.starts_with("WARN")).collect();
+    let file = path.display();
+    let expected = format!("WARN series {file}: the file was removed while samples were stored in it; it begins anew");
+    assert_eq!(warned, [expected]);
+    assert_eq!(column(&path, START + 5, START + 15).len(), 2);
+}
+
+#[test]
 fn a_field_that_never_came_is_named_once_with_the_nearest_key() {
     watch_log();
     let folder = tempfile::tempdir().unwrap();

@@ -47,6 +47,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::Engine;
+use engine::fenced::FencedEngine;
 use engine::memory::{MemoryEngine, default_folder};
 use url::EngineUrl;
 
@@ -55,16 +56,19 @@ pub use clock::{Alarms, Clock, SystemClock, VirtualClock};
 pub use error::Error;
 pub use limits::{Limits, VALUE_DEPTH_MAX};
 pub use messagequeue::{
-    AddOptions, Added, Claim, DEAD_SUFFIX, Failure, Message, MessageId, MessageQueue, QueueOptions, QueueStatus,
-    REASON_BYTES_MAX, WhenFull,
+    AddOptions, Added, Claim, DEAD_SUFFIX, Failure, Message, MessageId, MessageQueue, QueueOptions, QueueSnapshot,
+    QueueStatus, REASON_BYTES_MAX, WhenFull,
 };
 pub use name::NAME_BYTES_MAX;
-pub use sharedcounter::SharedCounter;
-pub use sharedlock::{AcquireOptions, LockGuard, LockInfo, Owner, PERMITS_MAX, SharedLock};
+pub use sharedcounter::{CounterSnapshot, SharedCounter};
+pub use sharedlock::{AcquireOptions, Fence, LockGuard, LockInfo, Owner, PERMITS_MAX, SharedLock};
 pub use sharedlog::{LogEntry, LogFollower, LogOptions, LogPage, LogStatus, SharedLog};
 pub use sharedstate::{Bucket, Compared, SEARCH_DEPTH_MAX, Search, SetOptions, SharedState, StateEntry};
 pub use stop::Stop;
-pub use watch::{Change, StateEvent, WatchFilter, Watcher};
+pub use watch::{
+    Change, CounterEvent, CounterWatcher, NameFilter, QueueChange, QueueEvent, QueueWatcher, StateEvent, WatchEvent,
+    WatchFilter, Watcher,
+};
 
 /// An open store. A clone is the same store; the last one dropped closes it.
 #[derive(Clone)]
@@ -94,7 +98,7 @@ impl Unidist {
 
     /// Counters.
     pub fn sharedcounter(&self) -> SharedCounter<'_> {
-        SharedCounter { engine: &*self.engine }
+        SharedCounter { engine: &self.engine }
     }
 
     /// Keys with values, in buckets.
@@ -114,6 +118,26 @@ impl Unidist {
     /// `Store` when the folder can't be used or the store is not of a kind that is kept; `StoreOwned`.
     pub fn backup(&self, folder: &Path) -> Result<(), Error> {
         self.engine.backup(folder)
+    }
+
+    /// The same store, of which every change carries the fencing number of a lock: of counters, state, queues and logs.
+    /// It is refused (`StaleFence`) when a change under a larger number of that lock was made before, ever, or when the
+    /// lock, which must be one of a single permit, is held in this store under a larger number. Comparison and change are
+    /// one act. So a holder that lost its lock without knowing it, as it was stopped or slow, can do no more harm.
+    ///
+    /// ```
+    /// use unidist::{AcquireOptions, Fence, Stop, Unidist};
+    /// let shared = Unidist::open("memory:")?;
+    /// let acquire = || shared.sharedlock().acquire("__report", &AcquireOptions::default(), &Stop::new());
+    /// let first = shared.fenced(Fence::from(&acquire()?));
+    /// let second = acquire()?;
+    /// shared.fenced(Fence::from(&second)).sharedcounter().increment("reports", 1)?;
+    /// assert_eq!(first.sharedcounter().increment("reports", 1).unwrap_err().code(), "stale");
+    /// # Ok::<(), unidist::Error>(())
+    /// ```
+    #[must_use]
+    pub fn fenced(&self, fence: Fence) -> Unidist {
+        Unidist { engine: Arc::new(FencedEngine::new(self.engine.clone(), fence)) }
     }
 
     /// Copies of the descriptors that keep this process's locks: a child that inherits one keeps them, too. Until the

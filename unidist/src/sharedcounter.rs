@@ -4,10 +4,21 @@
 //! leave the range of `i64` is an error and changes nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::name;
+use crate::watch::{CounterWatcher, NameFilter};
+
+/// All counters at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CounterSnapshot {
+    /// Their values by name.
+    pub values: BTreeMap<String, i64>,
+    /// The store's revision at that moment: watch from here to miss nothing and see nothing twice.
+    pub revision: u64,
+}
 
 /// The counters of a store.
 ///
@@ -21,7 +32,7 @@ use crate::name;
 /// ```
 #[derive(Clone, Copy)]
 pub struct SharedCounter<'a> {
-    pub(crate) engine: &'a dyn Engine,
+    pub(crate) engine: &'a Arc<dyn Engine>,
 }
 
 impl SharedCounter<'_> {
@@ -85,6 +96,28 @@ impl SharedCounter<'_> {
     pub fn all(self) -> Result<BTreeMap<String, i64>, Error> {
         let all = self.engine.counters().all()?;
         Ok(all.into_iter().map(|(name, value)| (name.as_ref().to_owned(), value)).collect())
+    }
+
+    /// All counters as they were at one moment, with the revision to watch from. From the first snapshot or watch on,
+    /// changes of counters are noted for watchers, which makes each a little slower.
+    ///
+    /// # Errors
+    /// None under `memory:`.
+    pub fn snapshot(self) -> Result<CounterSnapshot, Error> {
+        let (values, revision) = self.engine.counters().snapshot()?;
+        let values = values.into_iter().map(|(name, value)| (name.as_ref().to_owned(), value)).collect();
+        Ok(CounterSnapshot { values, revision })
+    }
+
+    /// Follows changes: those after the revision `from`, or from now on. No change is lost or told twice.
+    ///
+    /// # Errors
+    /// `FellBehind` when the store does not know all changes since `from`: it keeps the newest 4,096 since the first
+    /// snapshot or watch; a bad name.
+    pub fn watch(self, filter: NameFilter, from: Option<u64>) -> Result<CounterWatcher, Error> {
+        filter.check("counter")?;
+        let queue = self.engine.counters().watch(filter, from)?;
+        Ok(CounterWatcher::new(self.engine.clone(), queue))
     }
 
     /// Removes the counter; true when there was one. It reads as 0 from then on.

@@ -7,15 +7,24 @@ use crate::{Map, Value};
 /// More cookies than this are not looked at.
 const COOKIES_MAX: usize = 100;
 
+/// What the names of sessions' cookies begin with, perhaps behind `__Host-`; the listener's port follows.
+pub(crate) const SESSION_PREFIX: &str = "dropstar_";
+
 /// Every cookie by its name; of two with one name the first wins, which is the one with the longer path (RFC 6265 5.4).
 pub(crate) fn read(headers: &HeaderMap) -> Map {
     let mut map = Map::new();
     for (name, value) in pairs(headers).take(COOKIES_MAX) {
-        if !map.contains_key(name) {
+        // What proves who the visitor is stays with the server.
+        if !is_of_session(name) && !map.contains_key(name) {
             map.insert(name.to_string(), Value::String(value.to_string()));
         }
     }
     map
+}
+
+/// Whether a cookie of this name is a session of some dropSTAR on this host.
+fn is_of_session(name: &str) -> bool {
+    name.strip_prefix("__Host-").unwrap_or(name).starts_with(SESSION_PREFIX)
 }
 
 /// Every cookie as it came, without the quotes around its value.
@@ -39,7 +48,7 @@ mod tests {
     fn cookies_of_all_lines_are_read_and_the_first_of_a_name_wins() {
         let mut headers = HeaderMap::new();
         headers.append(http::header::COOKIE, "a=1; b=\"two\"; broken; =x".parse().unwrap());
-        headers.append(http::header::COOKIE, "a=2;c=".parse().unwrap());
+        headers.append(http::header::COOKIE, "a=2;c=;dropstar_1=x;__Host-dropstar_2=y".parse().unwrap());
         assert_eq!(Value::Object(read(&headers)), serde_json::json!({"a": "1", "b": "two", "c": ""}));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::request::RequestHead;
 use crate::request::cookies;
-use crate::request::head::RequestHead;
 use crate::{Map, Purpose, Value};
 
 /// The names that a live request's state has.

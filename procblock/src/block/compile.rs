@@ -1,8 +1,10 @@
 //! From the marked tree to compiled blocks: tags found, ordered and read once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock};
+
+use dropstar::SiteContent;
 
 use crate::block::{Block, TagEntry};
 use crate::load::{Document, Entry, Kind, LoadError, Mark, Node, Problem, Problems, load_file, nearest};
@@ -46,6 +48,8 @@ pub struct Compiled {
     pub stays: bool,
     /// What `check` tells, though the file runs.
     pub warnings: Vec<Problem>,
+    /// The files that it is made of, scripts among them, for people who look at them.
+    pub sources: Vec<PathBuf>,
 }
 
 /// What compiling a file needs and gathers.
@@ -64,6 +68,10 @@ pub struct Compiler {
     pub series_paths: Vec<String>,
     /// Scripts that steps name: for `check`.
     pub scripts: Vec<ScriptUse>,
+    /// Templates and programs that are named: for `check`.
+    pub files_named: Vec<FileUse>,
+    /// What is served: for `check`.
+    pub sites: Vec<(SiteContent, Mark)>,
     /// How many levels of blocks, from the one being compiled outwards, a script in it may look at.
     seen_levels: u8,
     root: Arc<Node>,
@@ -80,12 +88,35 @@ pub struct ScriptUse {
     pub node: Node,
 }
 
+/// A file that a tag or step names, besides scripts.
+pub struct FileUse {
+    /// What it is.
+    pub kind: FileUseKind,
+    /// The text that names it.
+    pub node: Node,
+}
+
+/// What a named file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileUseKind {
+    /// Of a `template`.
+    Template,
+    /// The program of an `exec` whose environment and folder are the run's.
+    Program,
+}
+
 /// What is known about a file without running it: for `check`.
 pub struct Survey {
     /// Errors and warnings, by line.
     pub problems: Vec<Problem>,
     /// Every script that its steps name.
     pub scripts: Vec<ScriptUse>,
+    /// Templates and programs that it names.
+    pub files_named: Vec<FileUse>,
+    /// What it serves, with the place that names it.
+    pub sites: Vec<(SiteContent, Mark)>,
+    /// The folder that children start from, where `__usage.cwd` names one.
+    pub folder: Option<PathBuf>,
     /// The Python interpreter that the file wants.
     pub python: Option<String>,
 }
@@ -105,30 +136,21 @@ pub fn survey(document: Document) -> Survey {
     let (compiled, compiler) = build(document);
     let mut problems = compiled.warnings;
     problems.extend(compiler.problems.into_sorted());
-    Survey { problems, scripts: compiler.scripts, python: compiled.usage.python }
+    Survey {
+        problems,
+        scripts: compiler.scripts,
+        files_named: compiler.files_named,
+        sites: compiler.sites,
+        folder: compiled.folder,
+        python: compiled.usage.python,
+    }
 }
 
 fn build(document: Document) -> (Compiled, Compiler) {
     let root = Arc::new(document.root);
-    let mut compiler = Compiler {
-        problems: Problems::new(),
-        script_prefix: None,
-        thread_names: HashMap::new(),
-        repeats: false,
-        stays: false,
-        series_paths: Vec::new(),
-        scripts: Vec::new(),
-        seen_levels: 0,
-        root: Arc::clone(&root),
-        called: HashMap::new(),
-        waiting: Vec::new(),
-        files: document.files,
-    };
+    let mut compiler = Compiler::new(Arc::clone(&root), document.files);
     let usage = Usage::read(&root, &mut compiler.problems);
-    if let Some(entry) = root.get("longrunning") {
-        let what = "longrunning at the top of a file is data";
-        compiler.problems.warning(&entry.mark, what, "write __usage: {longrunning: true} to let the file stay");
-    }
+    super::top::check(&root, &mut compiler.problems);
     let data = root.get("data").map(|entry| entry.value.to_value());
     let block = compiler.block(&root);
     compiler.finish_called();
@@ -139,6 +161,7 @@ fn build(document: Document) -> (Compiled, Compiler) {
         block_folder: root.mark.source.folder.clone(),
         folder,
         data: data.and_then(|value| value.as_object().cloned()).unwrap_or_default(),
+        sources: compiler.sources(),
         files: std::mem::take(&mut compiler.files),
         repeats: compiler.repeats,
         stays: compiler.stays,
@@ -181,6 +204,48 @@ fn same_first_word(key: &str) -> Option<&'static str> {
 }
 
 impl Compiler {
+    /// For blocks of a file with this root, in which `call` finds its blocks, and the files it was read from.
+    pub fn new(root: Arc<Node>, files: Vec<PathBuf>) -> Self {
+        Compiler {
+            problems: Problems::new(),
+            script_prefix: None,
+            thread_names: HashMap::new(),
+            repeats: false,
+            stays: false,
+            series_paths: Vec::new(),
+            scripts: Vec::new(),
+            files_named: Vec::new(),
+            sites: Vec::new(),
+            seen_levels: 0,
+            root,
+            called: HashMap::new(),
+            waiting: Vec::new(),
+            files,
+        }
+    }
+
+    /// Every file that was read, then every script that steps name.
+    fn sources(&self) -> Vec<PathBuf> {
+        let scripts = self.scripts.iter().filter_map(|found| match &*found.script {
+            Script::File(path) => Some(path.clone()),
+            Script::Lua { .. } | Script::Python { .. } => None,
+        });
+        let mut sources: Vec<PathBuf> = self.files.iter().cloned().chain(scripts).collect();
+        let mut seen = HashSet::new();
+        sources.retain(|path| seen.insert(path.clone()));
+        sources
+    }
+
+    /// Adds files that were read.
+    pub fn add_files(&mut self, files: Vec<PathBuf>) {
+        self.files.extend(files);
+    }
+
+    /// Every file that was read.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// Notes a script of the block being compiled; `script` is none while its path is filled in at run time.
     pub fn add_script(&mut self, script: Option<&Arc<Script>>, node: &Node) {
         self.seen_levels = SEEN_BY_SCRIPT;
@@ -289,7 +354,9 @@ impl Compiler {
     fn refuse_typo(&mut self, entry: &Entry) -> Option<()> {
         let key = entry.key.as_str();
         if key.starts_with("__") {
-            return Some(());
+            let Some(near) = super::top::own_key_near(key) else { return Some(()) };
+            self.problems.error(&entry.mark, format!("unknown key \"{key}\""), format!("did you mean \"{near}\"?"));
+            return None;
         }
         let spaced = key.replace('_', " ");
         if let Some(coming) = COMING_TAGS.iter().find(|tag| **tag == spaced) {
@@ -347,8 +414,8 @@ impl Compiler {
         }
     }
 
-    /// Compiles the blocks that `call` named; they may call further ones.
-    fn finish_called(&mut self) {
+    /// Compiles the blocks that `call` named; they may call further ones. To be called when all else is compiled.
+    pub fn finish_called(&mut self) {
         while let Some((slot, root, name, mark)) = self.waiting.pop() {
             let Some(node) = self.find_block(&root, &name, &mark) else { continue };
             self.seen_levels = 0;

@@ -8,8 +8,11 @@ mod compile;
 mod outcome;
 mod process;
 mod run;
+mod top;
 
-pub use compile::{CalledBlock, Compiled, Compiler, ScriptUse, Survey, compile, compile_branch, survey};
+pub use compile::{
+    CalledBlock, Compiled, Compiler, FileUse, FileUseKind, ScriptUse, Survey, compile, compile_branch, survey,
+};
 pub use outcome::{Failed, Processed, TagOutcome, TagResult};
 pub use process::{Block, TagEntry};
-pub use run::{Input, Run, placed};
+pub use run::{InRequest, Input, Run, placed};

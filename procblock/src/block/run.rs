@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::{Duration, Instant};
 
 use unidist::Stop;
 
@@ -11,6 +11,7 @@ use crate::error::{RunError, RunErrorKind};
 use crate::expr::Scope;
 use crate::instance::Instance;
 use crate::load::{Mark, Source};
+use crate::script::{Allow, RequestValues};
 use crate::tag::Handler;
 use crate::value::{Map, Value};
 
@@ -18,14 +19,50 @@ use crate::value::{Map, Value};
 const DEPTH_MAX: u32 = 64;
 
 /// What came from outside: the same for every nested block and run-thread of one run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Input {
     /// Options and arguments over `data:`; a page's or RPC's arguments.
     pub input_data: Map,
     /// A request's headers, cookies, path …; empty outside pages.
-    pub request_state: Map,
+    pub request_state: Box<dyn RequestValues>,
     /// Names that expressions see behind pipe data and results: `data`, `args`, `node`, `block`.
     pub globals: Map,
+    /// `request_state` as expressions see it, made when the first of them asks.
+    request_value: OnceLock<Value>,
+}
+
+impl Input {
+    /// The input of a file.
+    pub fn new(input_data: Map, globals: Map) -> Self {
+        Self::of_request(input_data, Box::new(Map::new()), globals)
+    }
+
+    /// The input of a page or RPC.
+    pub fn of_request(input_data: Map, request_state: Box<dyn RequestValues>, globals: Map) -> Self {
+        Input { input_data, request_state, globals, request_value: OnceLock::new() }
+    }
+
+    fn request_value(&self) -> &Value {
+        self.request_value.get_or_init(|| Value::Object(self.request_state.to_map().into_owned()))
+    }
+}
+
+/// What a run of a page or RPC may do, and what it returned.
+#[derive(Debug)]
+pub struct InRequest {
+    /// The modules that its scripts may use.
+    pub allow: Allow,
+    /// When it must have ended.
+    pub deadline: Instant,
+    /// Keys of pipe data that steps returned: the others are inputs.
+    pub returned: HashSet<String>,
+}
+
+impl InRequest {
+    /// Nothing returned yet.
+    pub fn new(allow: Allow, deadline: Instant) -> Self {
+        InRequest { allow, deadline, returned: HashSet::new() }
+    }
 }
 
 /// How long `on error` and `always` lists may go on after a stop: the time that an ending instance waits.
@@ -63,6 +100,8 @@ pub struct Run {
     pub block: Arc<Value>,
     /// Locks held for the rest of the block, by name.
     pub guards: Vec<(String, unidist::LockGuard)>,
+    /// Set in pages and RPCs: their lists are waited for, and their scripts may use fewer modules.
+    pub request: Option<InRequest>,
     /// Whether a failure would be one of many alike, told already: then single attempts are no warning.
     pub is_failure_known: bool,
     /// Keys of pipe data that run-threads gave.
@@ -89,6 +128,7 @@ impl Run {
             stop,
             block: Arc::default(),
             guards: Vec::new(),
+            request: None,
             is_failure_known: false,
             fetched: HashSet::new(),
             depth: 0,
@@ -105,10 +145,30 @@ impl Run {
         Arc::new(outer)
     }
 
+    /// Merges what a step returned into pipe data.
+    pub fn merge(&mut self, result: Map) {
+        if let Some(request) = &mut self.request {
+            request.returned.extend(result.keys().cloned());
+        }
+        self.pipe_data.extend(result);
+    }
+
     /// Merges what a run-thread gave into pipe data.
     pub fn merge_fetched(&mut self, result: Map) {
         self.fetched.extend(result.keys().cloned());
-        self.pipe_data.extend(result);
+        self.merge(result);
+    }
+
+    /// How long a script may take that its step gives `timeout`: a request has an end of its own.
+    pub fn timeout(&self, timeout: Option<Duration>) -> Option<Duration> {
+        let Some(request) = &self.request else { return timeout };
+        let left = request.deadline.saturating_duration_since(Instant::now());
+        Some(timeout.map_or(left, |timeout| timeout.min(left)))
+    }
+
+    /// The modules that scripts of this run may use.
+    pub fn allow(&self) -> Allow {
+        self.request.as_ref().map_or(Allow::ALL, |request| request.allow)
     }
 
     /// The run that a run-thread starts each of its runs from: pipe data without what other run-threads gave, which
@@ -152,6 +212,7 @@ impl Run {
             stop: self.stop.clone(),
             block: Arc::clone(&self.block),
             guards: Vec::new(),
+            request: self.request.as_ref().map(|request| InRequest::new(request.allow, request.deadline)),
             is_failure_known: false,
             fetched: HashSet::new(),
             depth: self.depth + 1,
@@ -220,8 +281,21 @@ impl Scope for Run {
         match name {
             "env" => Some(&ENVIRONMENT),
             "error" if self.error.is_some() => self.error.as_ref(),
+            "request_state" if self.request.is_some() => Some(self.input.request_value()),
             _ => self.outer.get(name).or_else(|| self.input.globals.get(name)),
         }
+    }
+
+    fn names(&self) -> Vec<&str> {
+        let maps = [&self.pipe_data, &self.results, &self.outer, &self.input.globals];
+        maps.into_iter().flat_map(Map::keys).map(String::as_str).chain(["env"]).collect()
+    }
+}
+
+/// Locks that functions took are not kept by a run that was given up half-way.
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.release_locks();
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can be known about a file's scripts without running them: whether they are there, and their syntax.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::block::ScriptUse;
@@ -69,14 +69,18 @@ fn ending(path: &Path) -> Option<&str> {
     path.extension().and_then(|ending| ending.to_str())
 }
 
+/// A path as the user would write it: relative to where the block file was named.
+pub(super) fn as_named(path: &Path, mark: &Mark) -> PathBuf {
+    mark.source.name.parent().map_or_else(
+        || path.to_owned(),
+        |folder| path.strip_prefix(&mark.source.folder).map_or_else(|_| path.to_owned(), |inside| folder.join(inside)),
+    )
+}
+
 /// The text of a script file; one that can't be run as it is becomes a problem.
 fn read(path: &Path, found: &ScriptUse, problems: &mut Problems) -> Option<Known> {
     let mark = &found.node.mark;
-    // As the user would write it: relative to where the block file was named.
-    let shown = mark.source.name.parent().map_or_else(
-        || path.to_owned(),
-        |folder| path.strip_prefix(&mark.source.folder).map_or_else(|_| path.to_owned(), |inside| folder.join(inside)),
-    );
+    let shown = as_named(path, mark);
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) => {

@@ -1,7 +1,9 @@
 //! The command line: arguments and exit codes.
 
 mod check;
+mod check_files;
 mod check_scripts;
+mod check_sites;
 mod control;
 mod docs;
 mod graph;
@@ -10,6 +12,9 @@ mod own_words;
 mod run;
 mod schema;
 mod series;
+mod serve;
+mod usage_error;
+mod users;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -45,13 +50,15 @@ struct Cli {
 enum Command {
     /// Run a block file; the word `run` may be left out.
     Run(run::RunArgs),
-    /// Check block files without running them.
+    /// Serve a folder or a site file over HTTP, until Ctrl-C.
+    Serve(serve::ServeArgs),
+    /// Check block files, site files and sites without running them.
     Check(check::CheckArgs),
-    /// Print the JSON Schema of block files, for editors.
+    /// Print the JSON Schema of block, site or package files, for editors.
     Schema(schema::SchemaArgs),
     /// Show the reference: a page, or what it says about a word.
     Docs(docs::DocsArgs),
-    /// Write a first file that runs: a block, a monitor or a backup.
+    /// Write first files that run: a block, a monitor, a backup, a page, an rpc or a site.
     New(new::NewArgs),
     #[command(flatten)]
     Control(control::ControlCommand),
@@ -59,6 +66,12 @@ enum Command {
     Series(series::SeriesArgs),
     /// Draw a window of a round-robin file.
     Graph(graph::GraphArgs),
+    /// Users of a web server: who may log in.
+    #[command(subcommand)]
+    User(users::UserCommand),
+    /// Tokens of a web server: what programs show to it.
+    #[command(subcommand)]
+    Token(users::TokenCommand),
 }
 
 /// Runs the command line and says how it ended.
@@ -76,6 +89,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::try_parse_from(words) {
         Ok(cli) => match cli.command {
             Command::Run(arguments) => run::run(arguments),
+            Command::Serve(arguments) => serve::run(arguments),
             Command::Check(arguments) => check::run(&arguments),
             Command::Schema(arguments) => schema::run(&arguments),
             Command::Docs(arguments) => docs::run(&arguments),
@@ -83,9 +97,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Control(command) => command.run(),
             Command::Series(arguments) => series::run(&arguments),
             Command::Graph(arguments) => graph::run(&arguments),
+            Command::User(command) => command.run(),
+            Command::Token(command) => command.run(),
         },
         Err(error) => {
-            let _ = error.print();
+            match usage_error::text(&error) {
+                Some(text) => eprintln!("{text}"),
+                None => drop(error.print()),
+            }
             ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { EXIT_DONE })
         }
     }

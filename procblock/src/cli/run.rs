@@ -8,10 +8,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use log::LevelFilter;
 
-use crate::block::Processed;
+use crate::block::{Compiled, Processed};
 use crate::cli::own_words::{OwnWords, take_own};
 use crate::cli::{EXIT_BAD_FILE, EXIT_DONE, EXIT_FAILED, EXIT_USAGE};
 use crate::life::{End, Life};
+use crate::load::nearest;
 use crate::logging::{self, LoggingOptions};
 use crate::runner::{RunOptions, Runner, StartError, load};
 use crate::value::{Map, Value};
@@ -74,6 +75,10 @@ pub(super) struct RunArgs {
 /// Runs the file and says how it ended.
 pub(super) fn run(mut arguments: RunArgs) -> ExitCode {
     let file = PathBuf::from(arguments.words.remove(0));
+    if let Some(text) = no_file(&file) {
+        eprintln!("error: {text}");
+        return ExitCode::from(EXIT_USAGE);
+    }
     match start(arguments, &file) {
         Ok(code) => code,
         Err(StartError::Help(text)) => {
@@ -91,6 +96,32 @@ pub(super) fn run(mut arguments: RunArgs) -> ExitCode {
     }
 }
 
+/// What to say of a first word that names no file and was probably meant as something else.
+fn no_file(file: &Path) -> Option<String> {
+    let word = file.to_str().filter(|_| file.symlink_metadata().is_err())?;
+    if word.starts_with('-') {
+        let own = crate::cli::command();
+        let run = own.find_subcommand("run");
+        let longs = run.into_iter().flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_long);
+        let names: Vec<String> = longs.map(|long| format!("--{long}")).collect();
+        let remedy = nearest(word, names.iter().map(String::as_str)).map_or_else(
+            || "procblock --help shows them; options of a file stand behind it".to_owned(),
+            |near| format!("did you mean {near}?"),
+        );
+        return Some(format!("procblock has no option {word}; {remedy}"));
+    }
+    if word.contains(['/', '.']) {
+        return None;
+    }
+    let yaml = format!("{word}.yaml");
+    if Path::new(&yaml).exists() {
+        return Some(format!("there is no file or command {word}; did you mean {yaml}?"));
+    }
+    let commands = crate::cli::command();
+    let near = nearest(word, commands.get_subcommands().map(clap::Command::get_name))?;
+    Some(format!("there is no command {word}, and no file of that name; did you mean procblock {near}?"))
+}
+
 fn start(mut arguments: RunArgs, file: &Path) -> Result<ExitCode, StartError> {
     let compiled = load(file)?;
     let (own, words) = take_own(&compiled.usage, std::mem::take(&mut arguments.words));
@@ -99,12 +130,8 @@ fn start(mut arguments: RunArgs, file: &Path) -> Result<ExitCode, StartError> {
         return Ok(ExitCode::from(EXIT_USAGE));
     }
     let stays = !arguments.once && (compiled.usage.longrunning || compiled.stays);
-    let kept = if stays { LevelFilter::Info } else { LevelFilter::Off };
-    let logging =
-        LoggingOptions { kept, file: arguments.log_file.take(), ..LoggingOptions::with_verbosity(arguments.verbose) };
-    if let Err(error) = logging::start(&logging) {
-        eprintln!("error: {error}");
-        return Ok(ExitCode::from(EXIT_FAILED));
+    if let Err(code) = start_logging(arguments.verbose, arguments.log_file.take(), stays) {
+        return Ok(code);
     }
     let options = RunOptions {
         name: arguments.name,
@@ -113,13 +140,35 @@ fn start(mut arguments: RunArgs, file: &Path) -> Result<ExitCode, StartError> {
         set: arguments.set.iter().map(|pair| split_pair(pair)).collect(),
         once: arguments.once,
     };
+    tell_of(&compiled);
+    let again = file.to_path_buf();
+    let life =
+        Life { runner: Runner::new(file, compiled, &words, options)?, words, load: Box::new(move || load(&again)) };
+    Ok(execute(life, |processed| report(processed, arguments.output)))
+}
+
+/// Starts the log; what a long run logs is kept for `procblock logs`. The error is the exit code, told already.
+pub(super) fn start_logging(verbose: u8, file: Option<PathBuf>, stays: bool) -> Result<(), ExitCode> {
+    let kept = if stays { LevelFilter::Info } else { LevelFilter::Off };
+    let logging = LoggingOptions { kept, file, ..LoggingOptions::with_verbosity(verbose) };
+    logging::start(&logging).map_err(|error| {
+        eprintln!("error: {error}");
+        ExitCode::from(EXIT_FAILED)
+    })
+}
+
+/// Logs what there is to say about a file that is accepted.
+pub(super) fn tell_of(compiled: &Compiled) {
     for warning in &compiled.warnings {
         log::warn!("{warning}");
     }
     for path in &compiled.files {
         log::info!("Importing YAML: {}", path.display());
     }
-    let life = Life { runner: Runner::new(file, compiled, &words, options)?, words };
+}
+
+/// Lives a life on a runtime of its own, from start to stop.
+pub(super) fn execute(life: Life, report: impl FnOnce(&Processed)) -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(2, usize::from) + LOST_THREADS_MAX;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -129,20 +178,20 @@ fn start(mut arguments: RunArgs, file: &Path) -> Result<ExitCode, StartError> {
         .build();
     let ended = match runtime {
         Ok(runtime) => {
-            let ended = runtime.block_on(life.live(|processed| report(processed, arguments.output)));
+            let ended = runtime.block_on(life.live(report));
             runtime.shutdown_background();
             ended
         }
         Err(error) => Err(format!("the runtime could not start: {error}")),
     };
     logging::finish(LOG_WAIT);
-    Ok(match ended {
+    match ended {
         Ok(end) => ExitCode::from(exit_code(&end)),
         Err(text) => {
             eprintln!("error: {text}");
             ExitCode::from(EXIT_FAILED)
         }
-    })
+    }
 }
 
 fn exit_code(end: &End) -> u8 {

@@ -261,9 +261,11 @@ async fn send_logs(ring: &Ring, request: &LogsRequest, id: &Value, talk: &Talk) 
     }
 }
 
-fn page_value(page: &Page) -> Value {
+/// Lines of the log as data.
+pub(crate) fn page_value(page: &Page) -> Value {
     let mut map = Map::new();
     map.insert("lines".into(), page.lines.iter().map(|line| line.to_value()).collect());
     map.insert("missed".into(), page.missed.into());
+    map.insert("next".into(), page.next.into());
     Value::Object(map)
 }

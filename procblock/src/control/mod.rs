@@ -32,3 +32,6 @@ pub use notify::Notify;
 pub use pidfile::{PidFile, PidFileError};
 pub use protocol::{Hello, PROTOCOL, REPLY_BYTES_MAX, REQUEST_BYTES_MAX};
 pub use server::{CONNECTIONS_MAX, Calls, Server};
+
+pub(crate) use connection::page_value;
+pub(crate) use status::{one as status_of, status, threads};

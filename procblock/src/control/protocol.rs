@@ -4,6 +4,7 @@
 //! `{"id", "error": {"code", "text"}}`, in whatever order answers are ready.
 
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use unidist::service::Request;
 
@@ -37,6 +38,18 @@ pub struct Hello {
 }
 
 impl Hello {
+    /// This process as the instance of that name, started now.
+    pub fn new(name: &str, file: Option<PathBuf>) -> Self {
+        Hello {
+            procblock: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").into(),
+            process: std::process::id(),
+            name: name.into(),
+            file,
+            since: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+        }
+    }
+
     /// As the first line's object.
     pub fn to_value(&self) -> Value {
         let mut map = Map::new();

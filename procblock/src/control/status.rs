@@ -13,7 +13,7 @@ use crate::thread::RunThread;
 use crate::value::{Map, Value};
 
 /// Everything: who it is, run-threads, workers, how late runs start, series.
-pub(super) fn status(instance: &Instance, hello: &Hello) -> Value {
+pub(crate) fn status(instance: &Instance, hello: &Hello) -> Value {
     let mut map = match hello.to_value() {
         Value::Object(map) => map,
         _ => Map::new(),
@@ -27,6 +27,7 @@ pub(super) fn status(instance: &Instance, hello: &Hello) -> Value {
     let lateness = instance.threads.lateness();
     let mut starts = Map::new();
     starts.insert("starts".into(), lateness.count().into());
+    starts.insert("timed".into(), lateness.timed().into());
     starts.insert("p50".into(), lateness.quantile(0.5).as_secs_f64().into());
     starts.insert("p99".into(), lateness.quantile(0.99).as_secs_f64().into());
     map.insert("lateness".into(), Value::Object(starts));
@@ -35,7 +36,7 @@ pub(super) fn status(instance: &Instance, hello: &Hello) -> Value {
 }
 
 /// Every run-thread's state, by name, with the newest value of each field that it stores.
-pub(super) fn threads(instance: &Instance) -> Value {
+pub(crate) fn threads(instance: &Instance) -> Value {
     let stored = instance.series.status();
     let stored: HashMap<&PathBuf, &SeriesStatus> = stored.iter().map(|status| (&status.path, status)).collect();
     let all = instance.threads.all();
@@ -56,7 +57,7 @@ fn hide(error: &mut Value) {
 }
 
 /// The state of one run-thread, or of the workers of one name.
-pub(super) fn one(instance: &Instance, name: &str) -> Result<Value, HostError> {
+pub(crate) fn one(instance: &Instance, name: &str) -> Result<Value, HostError> {
     let Some(thread) = instance.threads.get(name) else {
         let workers = workers(instance);
         if let Some(group) = workers.get(name) {

@@ -22,7 +22,7 @@ pub(super) async fn call(api: &Api, caller: &Caller, name: &str, arguments: &[Va
     match finished.ended {
         Ended::TimedOut => return Err(HostError::new("timed_out", "the program timed out and was ended")),
         Ended::Stopped => return Err(HostError::new("stopped", "the instance is stopping")),
-        Ended::Itself => {}
+        Ended::Crowded(_) | Ended::Itself => {}
     }
     let mut result = Map::new();
     result.insert("status".into(), finished.status.code().into());

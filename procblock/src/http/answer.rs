@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, SET_COOKIE};
 
 use crate::http::{HttpError, HttpErrorKind, ReadAs};
-use crate::value::{Map, Value};
+use crate::value::{DEPTH_MAX, Map, Value, is_within};
 
 /// How much of a body messages show, in bytes.
 const SHOWN_MAX: usize = 2000;
@@ -72,11 +72,18 @@ impl Answer {
         if self.body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&self.body).map_err(|error| {
-            let text = format!("{}: the answer is not JSON: {error}", self.asked);
-            let beginning = Some(self.beginning());
-            HttpError { status: Some(self.status()), beginning, ..HttpError::new(HttpErrorKind::NotJson, text) }
-        })
+        let value: Value = serde_json::from_slice(&self.body).map_err(|error| self.not_json(&error.to_string()))?;
+        // Room for the names that it will stand under.
+        if !is_within(&value, DEPTH_MAX - 10) {
+            return Err(self.not_json(&format!("nests deeper than {} levels", DEPTH_MAX - 10)));
+        }
+        Ok(value)
+    }
+
+    fn not_json(&self, why: &str) -> HttpError {
+        let text = format!("{}: the answer is not JSON that can be taken: {why}", self.asked);
+        let beginning = Some(self.beginning());
+        HttpError { status: Some(self.status()), beginning, ..HttpError::new(HttpErrorKind::NotJson, text) }
     }
 
     /// The answer as data: `status`, `url`, `headers`, `duration` in seconds, and `json` or `body`.
@@ -187,6 +194,15 @@ mod tests {
         assert_eq!(answer("application/json", b" \n").json().unwrap(), Value::Null);
         let error = answer("application/json", b"<p>hunter2").to_map(ReadAs::Auto).unwrap_err();
         assert_eq!((error.kind, error.beginning.as_deref()), (HttpErrorKind::NotJson, Some("<p>***")));
+    }
+
+    #[test]
+    fn json_that_nests_too_deeply_is_refused() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(answer("text/json", nested(DEPTH_MAX - 10).as_bytes()).json().is_ok());
+        for levels in [DEPTH_MAX - 8, 100_000] {
+            assert!(answer("text/json", nested(levels).as_bytes()).json().is_err(), "{levels}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::load::include::Loader;
-use crate::load::read::{self, Kinds};
+use crate::load::read::{self, Kinds, Unreadable};
 use crate::load::{Kind, LoadError, Mark, Node, Problem, Problems, Source};
 
 /// A file with all that it includes.
@@ -53,6 +53,14 @@ pub fn load_data_text(source: Arc<Source>) -> Result<Document, LoadError> {
     load_text_of(source, Contents::Data, false)
 }
 
+/// Reads a text file of whatever language. Blocks while it reads, at most 16 MiB.
+///
+/// # Errors
+/// It can't be read, is larger, or is not UTF-8.
+pub fn read_file(path: &Path) -> Result<Arc<Source>, LoadError> {
+    refused_at_its_start(path, read::read(path, path, Kinds::RegularFile))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Contents {
     Block,
@@ -60,7 +68,11 @@ enum Contents {
 }
 
 fn read_top(path: &Path) -> Result<Arc<Source>, LoadError> {
-    read::read(path, path, Kinds::Any).map_err(|refused| {
+    refused_at_its_start(path, read::read(path, path, Kinds::Any))
+}
+
+fn refused_at_its_start(path: &Path, read: Result<Arc<Source>, Unreadable>) -> Result<Arc<Source>, LoadError> {
+    read.map_err(|refused| {
         let mark = refused.mark.unwrap_or_else(|| Mark::start(Source::new(path, PathBuf::new(), String::new())));
         let mut problems = Problems::new();
         problems.error(&mark, refused.what, refused.remedy);

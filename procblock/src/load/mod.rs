@@ -31,7 +31,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub use document::{Document, load_data_file, load_data_text, load_file, load_text};
+pub use document::{Document, load_data_file, load_data_text, load_file, load_text, read_file};
 pub use mark::{Mark, Source};
 pub use nearest::nearest;
 pub use node::{Entry, Kind, Node, Style};

@@ -47,6 +47,11 @@ pub struct Entry {
 }
 
 impl Node {
+    /// Nothing, at a place: stands for what is not YAML.
+    pub fn at(mark: Mark) -> Self {
+        Node { mark, kind: Kind::Scalar(Value::Null, Style::Plain) }
+    }
+
     /// The plain value, without places.
     pub fn to_value(&self) -> Value {
         match &self.kind {

@@ -32,7 +32,7 @@ pub struct Command {
     /// The user it runs as, by name or number, with that user's groups, `HOME`, `USER` and `LOGNAME` (those not set
     /// in `environment`). Needs root, unless it is the runner's own user.
     pub user: Option<String>,
-    /// Bounds that the kernel keeps.
+    /// Bounds of it and what it starts.
     pub limits: Limits,
     /// What it reads.
     pub stdin: Stdin,
@@ -84,7 +84,7 @@ impl std::fmt::Debug for Command {
     }
 }
 
-/// Bounds of one child that the kernel keeps. Each process below it has them too, each for itself.
+/// Bounds of one child. The kernel keeps the first three, which each process below it has too, each for itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Address space in bytes (`RLIMIT_AS`); beyond it allocations fail.
@@ -93,6 +93,9 @@ pub struct Limits {
     pub cpu: Option<Duration>,
     /// Open descriptors (`RLIMIT_NOFILE`).
     pub files: Option<u64>,
+    /// Processes of the child and everything below it, itself included. The keeper counts them, every 5 ms; the
+    /// kernel's own limit (`RLIMIT_NPROC`) is one of a whole user, and none of root. A child that has more is killed.
+    pub processes: Option<u64>,
 }
 
 /// What a child reads.
@@ -189,4 +192,6 @@ pub enum Ended {
     TimedOut,
     /// A stop was requested first.
     Stopped,
+    /// It and what it started were so many processes, more than its limit.
+    Crowded(u64),
 }

@@ -18,7 +18,7 @@ use tokio::net::UnixDatagram;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::KEEPER_ARGUMENT;
-use super::protocol::{ChildId, Failure, Report, Request};
+use super::protocol::{ChildId, End, Failure, Report, Request};
 use super::recovery::{self, OwnChild};
 use super::socket::{self, Buffer};
 
@@ -29,7 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// It and its subtree are gone.
-    Gone { status: i32, was_asked: bool, cpu: Duration, stuck: Vec<u32> },
+    Gone(End),
     /// Its program was not executed.
     Failed(Failure),
     /// The keeper died; the child was ended.
@@ -181,7 +181,7 @@ impl Connection {
                 return;
             }
             Report::Failed { id, failure } => (id, Outcome::Failed(failure)),
-            Report::Gone { id, status, was_asked, cpu, stuck } => (id, Outcome::Gone { status, was_asked, cpu, stuck }),
+            Report::Gone { id, end } => (id, Outcome::Gone(end)),
         };
         if let Some(waiting) = waiting.remove(&id) {
             // The place first: whoever is told may start the next child at once.

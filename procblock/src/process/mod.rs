@@ -5,7 +5,7 @@
 //! process of the child's subtree is left, and a subtree outlives neither the runner nor the keeper. Nothing here
 //! knows steps or scripts.
 //!
-//! - [`command`] what to run and what came of it; [`error`] why it did not start
+//! - [`command`] what to run and what came of it; [`error`] why it did not start; [`reason`] how it ended, in words
 //! - [`client`], [`launch`], [`connection`], [`running`], [`worker`], [`recovery`] the runner's side
 //! - [`capture`], [`lines`] bounded output; [`find`] the program in `PATH`
 //! - [`protocol`], [`socket`] what goes between the two; [`subtree`] reads of `/proc`
@@ -21,6 +21,7 @@ mod keeper;
 mod launch;
 mod lines;
 mod protocol;
+mod reason;
 mod recovery;
 mod running;
 mod socket;
@@ -35,6 +36,7 @@ pub use client::{CHILDREN_MAX, Keeper};
 pub use command::{CAPTURE_MAX, Command, Ended, Finished, GRACE, Limits, Output, Status, Stdin};
 pub use error::SpawnError;
 pub use lines::{LineSink, OutputStream};
+pub use reason::reason;
 pub use recovery::OwnChild;
 pub use worker::{Worker, WorkerLife};
 

@@ -16,7 +16,7 @@ pub(super) type ChildId = u64;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Request {
     /// Start a child.
-    Start(Start),
+    Start(Box<Start>),
     /// End a child and everything below it. Unknown ids, of children that are gone, are passed over.
     End(ChildId),
 }
@@ -63,8 +63,22 @@ pub(super) enum Report {
     Started { id: ChildId, pid: u32 },
     /// The program was not executed.
     Failed { id: ChildId, failure: Failure },
-    /// The child exited and nothing of its subtree is left, but `stuck` processes that KILL did not end.
-    Gone { id: ChildId, status: i32, was_asked: bool, cpu: Duration, stuck: Vec<u32> },
+    /// The child exited and nothing of its subtree is left.
+    Gone { id: ChildId, end: End },
+}
+
+/// How a child and its subtree ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct End {
+    /// As wait(2) gives it.
+    pub(super) status: i32,
+    /// The end was asked for before the child exited.
+    pub(super) was_asked: bool,
+    /// The subtree was ended because it had so many processes, more than its limit.
+    pub(super) crowd: Option<u64>,
+    pub(super) cpu: Duration,
+    /// Processes that KILL did not end.
+    pub(super) stuck: Vec<u32>,
 }
 
 /// Why a program was not executed.
@@ -96,7 +110,7 @@ impl Request {
     pub(super) fn decode(packet: &[u8]) -> Option<Request> {
         let mut from = Decoder(packet);
         let request = match from.number()? {
-            0 => Request::Start(Start::decode(&mut from)?),
+            0 => Request::Start(Box::new(Start::decode(&mut from)?)),
             1 => Request::End(from.number()?),
             _ => return None,
         };
@@ -119,6 +133,7 @@ impl Start {
         to.optional(self.limits.memory);
         to.optional(self.limits.cpu.map(|cpu| cpu.as_micros() as u64));
         to.optional(self.limits.files);
+        to.optional(self.limits.processes);
         to.list(self.user.as_slice().iter());
         to.text(&self.folder);
         to.text(&self.program);
@@ -142,6 +157,7 @@ impl Start {
             memory: from.optional()?,
             cpu: from.optional()?.map(Duration::from_micros),
             files: from.optional()?,
+            processes: from.optional()?,
         };
         let user = from.list()?.pop();
         let (folder, program, arguments) = (from.text()?, from.text()?, from.list()?);
@@ -166,11 +182,12 @@ impl Report {
                 to.number(*id);
                 failure.encode(&mut to);
             }
-            Report::Gone { id, status, was_asked, cpu, stuck } => {
+            Report::Gone { id, end: End { status, was_asked, crowd, cpu, stuck } } => {
                 to.number(2);
                 to.number(*id);
                 to.number(u64::from(status.cast_unsigned()));
                 to.number(u64::from(*was_asked));
+                to.optional(*crowd);
                 to.duration(*cpu);
                 for pid in stuck {
                     to.number(u64::from(*pid));
@@ -191,12 +208,13 @@ impl Report {
             2 => {
                 let status = from.small()?.cast_signed();
                 let was_asked = from.flag()?;
+                let crowd = from.optional()?;
                 let cpu = from.duration()?;
                 let mut stuck = Vec::new();
                 while !from.0.is_empty() {
                     stuck.push(from.small()?);
                 }
-                Some(Report::Gone { id, status, was_asked, cpu, stuck })
+                Some(Report::Gone { id, end: End { status, was_asked, crowd, cpu, stuck } })
             }
             _ => None,
         }
@@ -318,18 +336,23 @@ mod tests {
     use super::*;
 
     fn start() -> Request {
-        Request::Start(Start {
+        Request::Start(Box::new(Start {
             id: 7,
             kind: ChildKind::Worker,
             descriptors: Descriptors { has_output: true, has_socket: true, ..Descriptors::default() },
             grace: Duration::from_millis(1500),
-            limits: Limits { memory: Some(1 << 30), cpu: Some(Duration::from_secs(3)), files: None },
+            limits: Limits {
+                memory: Some(1 << 30),
+                cpu: Some(Duration::from_secs(3)),
+                files: None,
+                processes: Some(50),
+            },
             user: Some("nobody".into()),
             folder: "/tmp".into(),
             program: "/bin/sh".into(),
             arguments: vec!["sh".into(), OsString::from_vec(vec![0xff, b'\n'])],
             environment: vec![("A".into(), "1".into()), ("B".into(), "".into())],
-        })
+        }))
     }
 
     #[test]
@@ -340,7 +363,8 @@ mod tests {
             let report = Report::Failed { id: 1, failure };
             assert_eq!(Report::decode(&report.encode()), Some(report));
         }
-        let gone = Report::Gone { id: 1, status: 9, was_asked: true, cpu: Duration::from_micros(7), stuck: vec![4, 5] };
+        let end = End { status: 9, was_asked: true, crowd: Some(60), cpu: Duration::from_micros(7), stuck: vec![4, 5] };
+        let gone = Report::Gone { id: 1, end };
         assert_eq!(Report::decode(&gone.encode()), Some(gone));
         assert_eq!(Failure::from_bytes(b""), None);
     }

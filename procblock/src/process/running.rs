@@ -21,7 +21,7 @@ use super::command::{Command, Ended, Finished, Status};
 use super::connection::{Connection, Outcome, Waiting};
 use super::error::SpawnError;
 use super::lines::Lines;
-use super::protocol::{ChildId, Failure, Start};
+use super::protocol::{ChildId, End, Failure, Start};
 
 /// A keeper that does not report an end within the grace and this is taken for hung, and is replaced.
 const KEEPER_SLACK: Duration = Duration::from_secs(8);
@@ -142,18 +142,22 @@ impl Drop for Running {
 }
 
 fn finish(outcome: Outcome, with: Supervision, asked: Option<Ended>) -> Result<Finished, Lost> {
-    let (status, was_asked, cpu) = match outcome {
+    let end = match outcome {
         Outcome::Failed(failure) => return Err(Lost::NotExecuted(failure)),
-        Outcome::Gone { stuck, .. } if !stuck.is_empty() => return Err(Lost::NotEnded(stuck)),
-        Outcome::Gone { status, was_asked, cpu, .. } => (status_from(status), was_asked, cpu),
+        Outcome::Gone(end) if !end.stuck.is_empty() => return Err(Lost::NotEnded(end.stuck)),
+        Outcome::Gone(end) => end,
         // It was to be ended, and it was.
-        Outcome::KeeperDied if asked.is_some() => (Status::Signaled(nix::libc::SIGKILL), true, Duration::ZERO),
+        Outcome::KeeperDied if asked.is_some() => End { status: nix::libc::SIGKILL, was_asked: true, ..End::default() },
         Outcome::KeeperDied => return Err(Lost::KeeperDied),
     };
-    // An end nobody here asked for came with the end of everything.
-    let ended = if was_asked { asked.unwrap_or(Ended::Stopped) } else { Ended::Itself };
+    let ended = match end.crowd {
+        Some(count) => Ended::Crowded(count),
+        // An end nobody here asked for came with the end of everything.
+        None if end.was_asked => asked.unwrap_or(Ended::Stopped),
+        None => Ended::Itself,
+    };
     let output = with.output.map(Drain::finish).unwrap_or_default();
-    Ok(Finished { status, ended, output, error: with.error.finish(), cpu })
+    Ok(Finished { status: status_from(end.status), ended, output, error: with.error.finish(), cpu: end.cpu })
 }
 
 fn status_from(raw: i32) -> Status {

@@ -2,9 +2,11 @@
 //!
 //! Everything read here may be out of date when it is used: callers look again until nothing is left.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
+use std::path::Path;
+use std::sync::LazyLock;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -27,9 +29,7 @@ pub(super) fn children(pid: Pid) -> Vec<Pid> {
 
 /// For a kernel without the `children` files: every process names its parent.
 fn children_by_parent(pid: Pid) -> Vec<Pid> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let processes = entries.flatten().filter_map(|entry| parse_pid(entry.file_name().to_str()?));
-    processes.filter(|process| parent(*process) == Some(pid)).collect()
+    families().remove(&pid).unwrap_or_default()
 }
 
 fn parent(pid: Pid) -> Option<Pid> {
@@ -41,14 +41,52 @@ fn parent(pid: Pid) -> Option<Pid> {
 
 /// `roots` and everything below them.
 pub(super) fn with_descendants(roots: impl IntoIterator<Item = Pid>) -> HashSet<Pid> {
-    let mut found = HashSet::new();
-    let mut open: Vec<Pid> = roots.into_iter().collect();
-    while let Some(pid) = open.pop() {
-        if found.insert(pid) {
-            open.extend(children(pid));
+    Tree::look().with_descendants(roots)
+}
+
+/// Who is below whom. On a kernel that does not tell the children of a process all processes are read at once, and
+/// this is how they were then; else each is asked when it is met.
+pub(super) struct Tree {
+    families: Option<HashMap<Pid, Vec<Pid>>>,
+}
+
+impl Tree {
+    pub(super) fn look() -> Tree {
+        Tree { families: (!*HAS_CHILDREN_FILES).then(families) }
+    }
+
+    pub(super) fn children(&self, pid: Pid) -> Vec<Pid> {
+        match &self.families {
+            Some(families) => families.get(&pid).cloned().unwrap_or_default(),
+            None => children(pid),
         }
     }
-    found
+
+    pub(super) fn with_descendants(&self, roots: impl IntoIterator<Item = Pid>) -> HashSet<Pid> {
+        let mut found = HashSet::new();
+        let mut open: Vec<Pid> = roots.into_iter().collect();
+        while let Some(pid) = open.pop() {
+            if found.insert(pid) {
+                open.extend(self.children(pid));
+            }
+        }
+        found
+    }
+}
+
+/// Whether this kernel tells the children of a process.
+static HAS_CHILDREN_FILES: LazyLock<bool> = LazyLock::new(|| Path::new("/proc/thread-self/children").exists());
+
+/// The children of every process.
+fn families() -> HashMap<Pid, Vec<Pid>> {
+    let mut families: HashMap<Pid, Vec<Pid>> = HashMap::new();
+    let Ok(entries) = fs::read_dir("/proc") else { return families };
+    for process in entries.flatten().filter_map(|entry| parse_pid(entry.file_name().to_str()?)) {
+        if let Some(parent) = parent(process) {
+            families.entry(parent).or_default().push(process);
+        }
+    }
+    families
 }
 
 /// The value of `variable` in the environment that `pid` was executed with.
@@ -85,6 +123,8 @@ mod tests {
         assert!(children(own).contains(&pid));
         assert!(children_by_parent(own).contains(&pid));
         assert!(with_descendants([own]).contains(&pid));
+        let all = Tree { families: Some(families()) };
+        assert!(all.with_descendants([own]).contains(&pid));
         assert_eq!(environment_value(pid, "MARK"), Some(b"a=b".to_vec()));
         assert_eq!(environment_value(pid, "MAR"), None);
         drop(child.stdin.take());

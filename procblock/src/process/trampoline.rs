@@ -21,7 +21,7 @@ const USER_VARIABLES: [&str; 3] = ["HOME", "USER", "LOGNAME"];
 
 /// The trampoline's arguments for `start`, with the number of the descriptor it reports on.
 pub(super) fn wishes(start: &Start, report: i32) -> Vec<OsString> {
-    let Limits { memory, cpu, files } = start.limits;
+    let Limits { memory, cpu, files, processes: _ } = start.limits;
     let mut arguments: Vec<OsString> = vec![format!("report={report}").into()];
     arguments.extend(memory.map(|bytes| format!("memory={bytes}").into()));
     arguments.extend(cpu.map(|cpu| format!("cpu={}", seconds(cpu)).into()));

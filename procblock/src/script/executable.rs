@@ -21,7 +21,7 @@ pub(super) async fn call(processes: &dyn Processes, path: &Path, call: &Call<'_>
     let input = json!({
         "pipe_data": call.pipe_data,
         "input_data": call.input_data,
-        "request_state": call.request_state,
+        "request_state": call.request_state.to_map(),
         "tag": call.tag,
     });
     let program = Program {
@@ -63,16 +63,21 @@ fn refused(path: &Path, error: &std::io::Error) -> RunError {
 }
 
 fn result(outcome: &ProgramOutcome, call: &Call<'_>) -> Result<Map, RunError> {
-    let ended = match outcome.end {
-        ProgramEnd::Itself => None,
-        ProgramEnd::TimedOut => Some(Ended::TimedOut),
-        ProgramEnd::Stopped => Some(Ended::Stopped),
+    let failure = match outcome.end {
+        ProgramEnd::TimedOut => Some(ended_text(Ended::TimedOut, call)),
+        ProgramEnd::Stopped => Some(ended_text(Ended::Stopped, call)),
+        ProgramEnd::Crowded(count) => {
+            let limit = call.limits.processes.unwrap_or_default();
+            let message = format!("the script became {count} processes, its limit is {limit}, and was ended");
+            Some((RunErrorKind::Limit, message))
+        }
+        ProgramEnd::Itself if outcome.status == 0 => None,
+        ProgramEnd::Itself => {
+            let kind = if outcome.is_limit { RunErrorKind::Limit } else { RunErrorKind::Failed };
+            Some((kind, format!("the script {}", outcome.reason)))
+        }
     };
-    if ended.is_some() || outcome.status != 0 {
-        let (kind, message) = match ended {
-            Some(ended) => ended_text(ended, call.timeout),
-            None => (RunErrorKind::Failed, format!("the script exited with {}", outcome.status)),
-        };
+    if let Some((kind, message)) = failure {
         let mut error = RunError::new(kind, message);
         error.status = Some(outcome.status);
         error.output = Some(end_of(&outcome.error)).filter(|text| !text.is_empty());

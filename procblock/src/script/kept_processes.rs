@@ -6,14 +6,19 @@ use tokio::net::UnixStream;
 use unidist::Stop;
 
 use crate::host::BoxFuture;
-use crate::process::{Command, Ended, Keeper, Limits, SpawnError, Stdin, WorkerLife};
+use crate::process::{Command, Ended, Keeper, Limits, SpawnError, Stdin, WorkerLife, reason};
 use crate::script::{Processes, Program, ProgramEnd, ProgramOutcome, WorkerProcess};
+
+fn limits(limits: crate::script::Limits) -> Limits {
+    let crate::script::Limits { memory, cpu, files, processes } = limits;
+    Limits { memory, cpu, files, processes }
+}
 
 fn command(program: Program) -> Command {
     Command {
         environment: program.environment,
         folder: program.folder,
-        limits: Limits { memory: program.limits.memory, cpu: program.limits.cpu, files: program.limits.files },
+        limits: limits(program.limits),
         stdin: if program.input.is_empty() { Stdin::Null } else { Stdin::Bytes(program.input) },
         timeout: program.timeout,
         name: program.name,
@@ -33,13 +38,18 @@ fn io_error(error: SpawnError) -> io::Error {
 impl Processes for Keeper {
     fn run<'a>(&'a self, program: Program, stop: &'a Stop) -> BoxFuture<'a, io::Result<ProgramOutcome>> {
         Box::pin(async move {
+            let limits = limits(program.limits);
             let finished = Keeper::run(self, command(program), stop).await.map_err(io_error)?;
+            let (reason, is_limit) = reason(finished.status, &limits);
             Ok(ProgramOutcome {
                 status: finished.status.code(),
+                reason,
+                is_limit,
                 end: match finished.ended {
                     Ended::Itself => ProgramEnd::Itself,
                     Ended::TimedOut => ProgramEnd::TimedOut,
                     Ended::Stopped => ProgramEnd::Stopped,
+                    Ended::Crowded(count) => ProgramEnd::Crowded(count),
                 },
                 output: finished.output.bytes,
                 output_cut: finished.output.cut,

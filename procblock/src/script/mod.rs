@@ -22,6 +22,7 @@ pub(crate) mod syntax;
 mod testing;
 mod waiting;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,6 +75,8 @@ pub struct Limits {
     pub cpu: Option<Duration>,
     /// Open files.
     pub files: Option<u64>,
+    /// Processes of a child and everything below it.
+    pub processes: Option<u64>,
 }
 
 /// One call of a script.
@@ -84,7 +87,7 @@ pub struct Call<'a> {
     /// The step's own mapping, or the block.
     pub block: &'a Value,
     /// The values of one request.
-    pub request_state: &'a Map,
+    pub request_state: &'a dyn RequestValues,
     /// What the block was given.
     pub input_data: &'a Map,
     /// The tag being processed.
@@ -105,6 +108,24 @@ pub struct Call<'a> {
     pub limits: Limits,
     /// Ends it when requested.
     pub stop: &'a Stop,
+}
+
+/// The values of one request. Made when a script can look at them: most pages do not.
+pub trait RequestValues: std::fmt::Debug + Send + Sync {
+    /// All of them.
+    fn to_map(&self) -> Cow<'_, Map>;
+}
+
+impl RequestValues for Map {
+    fn to_map(&self) -> Cow<'_, Map> {
+        Cow::Borrowed(self)
+    }
+}
+
+impl RequestValues for dropstar::RequestState {
+    fn to_map(&self) -> Cow<'_, Map> {
+        Cow::Owned(dropstar::RequestState::to_map(self))
+    }
 }
 
 /// How scripts are run.
@@ -196,11 +217,15 @@ impl Language<'_> {
 }
 
 /// The words for a call that was ended.
-fn ended_text(ended: Ended, timeout: Option<Duration>) -> (RunErrorKind, String) {
+fn ended_text(ended: Ended, call: &Call<'_>) -> (RunErrorKind, String) {
     match ended {
         Ended::TimedOut => {
-            let limit = timeout.map(units::format_duration).unwrap_or_default();
+            let limit = call.timeout.map(units::format_duration).unwrap_or_default();
             (RunErrorKind::TimedOut, format!("the script did not end within its time limit of {limit}"))
+        }
+        Ended::CpuSpent => {
+            let limit = call.limits.cpu.map(units::format_duration).unwrap_or_default();
+            (RunErrorKind::Limit, format!("the script used more CPU time than its limit of {limit}"))
         }
         Ended::Stopped => (RunErrorKind::Stopped, "the script was ended because a stop was requested".into()),
     }

@@ -95,6 +95,8 @@ fn run(program: &Program, stop: &Stop) -> io::Result<ProgramOutcome> {
     let _ = writer.join();
     Ok(ProgramOutcome {
         status: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+        reason: format!("exited with code {}", status.code().unwrap_or(-1)),
+        is_limit: false,
         end,
         output: output.join().unwrap_or_default(),
         output_cut: 0,

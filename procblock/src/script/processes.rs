@@ -39,6 +39,8 @@ pub enum ProgramEnd {
     TimedOut,
     /// A stop was requested.
     Stopped,
+    /// It became so many processes, more than its limit.
+    Crowded(u64),
 }
 
 /// What came of a program.
@@ -46,6 +48,10 @@ pub enum ProgramEnd {
 pub struct ProgramOutcome {
     /// Exit code, or 128 + signal number.
     pub status: i32,
+    /// How it ended, in words: `exited with code 3`.
+    pub reason: String,
+    /// One of its limits ended it.
+    pub is_limit: bool,
     /// Why it ended.
     pub end: ProgramEnd,
     /// Standard output, bounded.

@@ -12,6 +12,8 @@ use unidist::Stop;
 pub(crate) enum Ended {
     /// Its time limit passed.
     TimedOut,
+    /// It used more CPU time than it may.
+    CpuSpent,
     /// A stop was requested.
     Stopped,
 }

@@ -1,6 +1,6 @@
 //! The way from run-threads, pages and commands to procblock-series.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -102,6 +102,8 @@ pub(super) struct State {
     pub(super) graph_errors: HashMap<PathBuf, String>,
     /// Series whose file can't be written, and why.
     pub(super) failing: BTreeMap<u32, String>,
+    /// Files of which it was told at the start that they can't be written.
+    pub(super) announced: HashSet<PathBuf>,
     /// Samples that were not stored when the thread ended.
     pub(super) lost_at_end: usize,
     pub(super) helper_id: Option<u32>,
@@ -189,6 +191,16 @@ impl SeriesClient {
         Ok(Series { number, spec })
     }
 
+    /// Warns of a file that can't be written, before the first sample; the same is not told again with that.
+    /// Touches no file. Blocks for a few system calls.
+    pub fn announce(&self, path: &Path) {
+        if let Some(why) = super::unwritable(path)
+            && self.shared.state.lock().announced.insert(path.to_owned())
+        {
+            log::warn!("the series {} can't be stored: {why}; samples wait until it can", path.display());
+        }
+    }
+
     /// Stores one value for each field of the series, in its order; what is not finite is unknown. `time` is in
     /// seconds since 1970. Never blocks; when too much waits, the oldest samples are dropped, counted and told.
     pub fn store(&self, series: &Series, time: f64, values: &[f64]) {
@@ -261,6 +273,9 @@ impl SeriesClient {
         }
         let mark = state.pending.mark();
         let now = super::pending::whole_seconds(time);
+        if let Some(record) = state.records.get_mut(series.number as usize) {
+            record.status.graph.get_or_insert_with(|| Arc::clone(&spec));
+        }
         state.graphs.insert(spec.path.clone(), Graph { series: series.number, spec, now, mark });
         self.shared.start(&mut state);
         self.shared.wake.notify_one();

@@ -1,21 +1,16 @@
 //! The thread that owns the helper: sends what is due, and starts another helper when one dies.
 
 use std::collections::{HashSet, VecDeque};
-use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::came_of::{count, fail, is_newer, line, refused_first, tell, tell_created};
 use super::client::{Graph, Question, Shared, State};
 use super::failure::SeriesFailure;
 use super::helper::{Helper, Reply, unexpected};
 use super::pending::Batch;
 use super::protocol::{Answer, Kind, Outcome, Request, Source};
-use super::status::Record;
-
-/// Held samples are tried again after so long, and after twice as long each time that nothing came of it.
-const RETRY: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(15);
 
 /// The longest wait before another helper is started.
 const BACK_OFF_MAX: Duration = Duration::from_secs(30);
@@ -182,9 +177,16 @@ impl Driver<'_> {
         let mut lines = Vec::new();
         let mut state = self.shared.state.lock();
         let failed: HashSet<u32> = outcomes.iter().filter(|o| o.error.is_some()).map(|o| o.series).collect();
+        let mut refused = refused_first(&state, batch, outcomes);
+        outcomes.iter().filter(|outcome| outcome.is_created).for_each(|outcome| tell_created(&state, outcome));
         for (entry, values) in batch.samples().filter(|(entry, _)| !failed.contains(&entry.series)) {
             let Some(record) = state.records.get_mut(entry.series as usize) else { continue };
+            record.has_file = true;
             if !is_newer(record, entry.time) {
+                continue;
+            }
+            if let Some(count) = refused.get_mut(&entry.series).filter(|count| **count > 0) {
+                *count -= 1;
                 continue;
             }
             record.stored(entry.time, values);
@@ -240,6 +242,8 @@ impl Driver<'_> {
                 log::info!("Graphing RRD: {}: {path}", spec.path.display());
                 state.graph_errors.remove(&graph.spec.path);
             }
+            // Without samples in its file there is nothing to draw, and that was told.
+            Some(_) if state.failing.contains_key(&graph.series) => {}
             Some(text) => {
                 if state.graph_errors.insert(graph.spec.path.clone(), text.clone()).as_ref() != Some(&text) {
                     log::warn!("cannot draw {path}: {text}");
@@ -325,99 +329,4 @@ enum Failed {
     Start,
     /// It died, or did not answer.
     Died,
-}
-
-/// Whether a sample of that time is another one than the newest of the series.
-fn is_newer(record: &Record, time: f64) -> bool {
-    let sample = |time| record.spec.floor(super::pending::whole_seconds(time));
-    match record.status.last_time {
-        // The usual case, without divisions: the client waits for this.
-        Some(last) if time >= last + record.spec.interval.as_secs_f64() => true,
-        Some(last) => sample(time) > sample(last),
-        None => true,
-    }
-}
-
-/// Counts what was stored; true when the last series that could not be written is written again.
-fn count(state: &mut State, batch: &Batch, failed: &HashSet<u32>) -> bool {
-    let was_failing = !state.failing.is_empty();
-    for (entry, _) in batch.samples().filter(|(entry, _)| !failed.contains(&entry.series)) {
-        state.totals.stored += 1;
-        let has_failed = was_failing && state.failing.remove(&entry.series).is_some();
-        let Some(record) = state.records.get_mut(entry.series as usize) else { continue };
-        record.status.stored += 1;
-        if has_failed {
-            record.status.last_error = None;
-            state.retry_after = Duration::ZERO;
-        }
-    }
-    was_failing && state.failing.is_empty() && failed.is_empty()
-}
-
-/// Holds the samples of series that can't be written. Returns what to tell: nothing for a reason that is known
-/// already, so that a full disk is one warning, whatever the number of series.
-fn fail(state: &mut State, batch: &Batch, outcomes: &[Outcome], failed: &HashSet<u32>) -> Option<String> {
-    if failed.is_empty() {
-        return None;
-    }
-    state.pending.hold(failed, batch);
-    if state.retry_at.is_none() {
-        state.retry_after = state.retry_after.saturating_mul(2).clamp(RETRY, RETRY_MAX);
-        state.retry_at = Some(Instant::now() + state.retry_after);
-    }
-    let mut known: HashSet<String> = state.failing.values().cloned().collect();
-    let mut news = None;
-    let mut others = 0;
-    for outcome in outcomes {
-        let Some(error) = &outcome.error else { continue };
-        let reason = error.rsplit(": ").next().unwrap_or(error).to_owned();
-        let is_known = !known.insert(reason.clone());
-        state.failing.insert(outcome.series, reason);
-        if let Some(record) = state.records.get_mut(outcome.series as usize) {
-            record.status.last_error = Some(error.clone());
-        }
-        if is_known {
-            others += 1;
-        } else {
-            news.get_or_insert_with(|| error.clone());
-        }
-    }
-    let others = if others > 0 { format!(" (and {others} more series)") } else { String::new() };
-    news.map(|error| format!("{error}{others}; samples are kept and tried again"))
-}
-
-/// Counts what was not stored, and warns of it once a file.
-fn tell(state: &mut State, outcome: &Outcome) {
-    let unstored = outcome.late + outcome.repeated;
-    state.totals.stored = state.totals.stored.saturating_sub(unstored);
-    state.totals.late += outcome.late;
-    state.totals.repeated += outcome.repeated;
-    let Some(record) = state.records.get_mut(outcome.series as usize) else { return };
-    record.status.stored = record.status.stored.saturating_sub(unstored);
-    record.status.late += outcome.late;
-    record.status.repeated += outcome.repeated;
-    let (path, step) = (record.spec.path.display(), record.spec.step());
-    if outcome.late > 0 && !std::mem::replace(&mut record.told.late, true) {
-        log::warn!("series {path}: a sample is older than the newest one stored; it and others like it are dropped");
-    }
-    if outcome.repeated > 0 && !std::mem::replace(&mut record.told.repeated, true) {
-        log::warn!("series {path}: two samples in one interval of {step} s; the first of each counts");
-    }
-    if outcome.rounded > 0 && !std::mem::replace(&mut record.told.rounded, true) {
-        log::warn!(
-            "series {path}: COUNTER and DERIVE hold whole numbers, fractions are rounded; use DCOUNTER or DDERIVE"
-        );
-    }
-}
-
-/// The published line: file, time, values.
-fn line(spec: &unidist::timeseries::SeriesSpec, time: f64, values: &[f64]) -> String {
-    let mut text = format!("Storing RRD occurrence: {}: {time:.2}: {{", spec.path.display());
-    for (index, (field, value)) in spec.fields.iter().zip(values).enumerate() {
-        let comma = if index > 0 { ", " } else { "" };
-        let shown: &dyn std::fmt::Display = if value.is_finite() { value } else { &"unknown" };
-        let _ = write!(text, "{comma}{}: {shown}", field.name);
-    }
-    text.push('}');
-    text
 }

@@ -5,6 +5,7 @@
 //! they came (the flush window): what a killed runner loses. What the helper has not confirmed is kept and given again
 //! to its successor. The client never blocks whoever stores, and everything that waits is bounded.
 
+mod came_of;
 mod client;
 mod driver;
 mod export;
@@ -16,11 +17,14 @@ mod pending;
 pub mod protocol;
 mod show;
 mod status;
+mod writable;
 
 pub use client::{FLUSH_SAMPLES, FLUSH_WINDOW, Series, SeriesClient};
 pub use export::ArchiveRows;
 pub use failure::{FailureKind, SeriesFailure};
 pub use find::find_files;
 pub use moment::{MOMENT_FORMS, parse_moment, show_moment};
+pub(crate) use pending::whole_seconds;
 pub use show::{definition_to_text, list_to_text, table_to_text};
 pub use status::{SeriesStatus, SeriesTotals};
+pub use writable::{irreplaceable, unwritable};

@@ -123,6 +123,9 @@ pub struct Outcome {
     pub repeated: u64,
     /// Stored, rounded to whole numbers.
     pub rounded: u64,
+    /// The file was not there and was created.
+    #[serde(default)]
+    pub is_created: bool,
     /// None of them is stored for this reason; give them again later.
     pub error: Option<String>,
 }

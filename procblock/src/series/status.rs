@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use unidist::timeseries::SeriesSpec;
+use unidist::timeseries::{GraphSpec, SeriesSpec};
 
 /// One series, as far as this process stored to it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,6 +24,8 @@ pub struct SeriesStatus {
     pub last: Vec<(String, Option<f64>)>,
     /// Why storing or drawing fails at the moment.
     pub last_error: Option<String>,
+    /// Its graph, the first of several.
+    pub graph: Option<Arc<GraphSpec>>,
 }
 
 /// All series together.
@@ -56,6 +58,8 @@ pub(super) struct Record {
     pub(super) status: SeriesStatus,
     /// Which fields ever had a value.
     pub(super) seen: Vec<bool>,
+    /// Samples of this run are in its file: when it has to be created again, they are lost.
+    pub(super) has_file: bool,
     /// Told once, and again only after it was gone.
     pub(super) told: Told,
 }
@@ -74,7 +78,7 @@ pub(super) struct Told {
 impl Record {
     pub(super) fn new(spec: Arc<SeriesSpec>) -> Self {
         let status = SeriesStatus { path: spec.path.clone(), ..SeriesStatus::default() };
-        Record { seen: vec![false; spec.fields.len()], status, told: Told::default(), spec }
+        Record { seen: vec![false; spec.fields.len()], status, has_file: false, told: Told::default(), spec }
     }
 
     /// Takes a stored sample as the newest.

@@ -5,17 +5,12 @@ use std::time::Duration;
 use crate::block::Compiler;
 use crate::expr::{Expr, ValueTemplate};
 use crate::load::{Entry, Node, Problems};
-use crate::spec::{FieldKind, FieldSpec, Fields, Setting, Size};
+use crate::spec::{FieldKind, FieldSpec, Fields, Setting};
 use crate::step::COLLECT_FIELDS;
+use crate::step::limits::{LIMIT_FIELDS, LimitSettings};
 use crate::step::repeat::Repeat;
 use crate::step::retry::{self, Retry};
 use crate::tag::{HANDLER_FIELDS, Handler};
-
-const LIMIT_FIELDS: &[FieldSpec] = &[
-    FieldSpec::new("memory", FieldKind::Size, "Address space of a child (RLIMIT_AS), memory of a Lua state."),
-    FieldSpec::new("cpu", FieldKind::Duration, "CPU time of a child (RLIMIT_CPU, whole seconds, rounded up)."),
-    FieldSpec::new("files", FieldKind::Integer, "Open files of a child (RLIMIT_NOFILE)."),
-];
 
 const FILE_FIELDS: &[FieldSpec] = &[FieldSpec::new("file", FieldKind::Path, "The file; it is replaced.").required()];
 
@@ -33,8 +28,8 @@ pub const ATTRIBUTES: &[FieldSpec] = &[
     FieldSpec::new("until", FieldKind::Expression, "The step is repeated until this holds: after each round of a loop, else as `retry` says."),
     FieldSpec::new("env", FieldKind::MapOf(&FieldKind::Any), "Environment variables of its child, and `env` of its script."),
     FieldSpec::new("cwd", FieldKind::Path, "The folder of its child, relative to the run's folder."),
-    FieldSpec::new("user", FieldKind::Text, "The user its child runs as; needs root."),
-    FieldSpec::new("limits", FieldKind::Mapping(LIMIT_FIELDS), "Limits of its child or script."),
+    FieldSpec::new("user", FieldKind::Text, "The user that the child of a `shell` or `exec` runs as; needs root."),
+    FieldSpec::new("limits", FieldKind::Mapping(LIMIT_FIELDS), "Limits of its child or script: of a `lua` step memory and cpu, of a `python` step memory, cpu and files."),
     FieldSpec::new("output", FieldKind::OneOf(&[FieldKind::Choice(&["text", "lines", "json", "none"]), FieldKind::Mapping(FILE_FIELDS)]), "What becomes of a child's standard output.").default("text"),
     FieldSpec::new("allow", FieldKind::ListOf(&FieldKind::Choice(ALLOW_WORDS)), "Modules that a script of a page or RPC may use besides the safe ones."),
     FieldSpec::new("every", FieldKind::Duration, "Makes it a run-thread that runs this often, from start to start; needs `name`. Repeated steps that stand together start together, 0.1 ms apart, and their first results are waited for in order; one with an `if` starts when it is reached."),
@@ -70,17 +65,6 @@ pub enum OutputAs {
     None,
     /// Written to a file.
     File(Setting<String>),
-}
-
-/// Limits of a child or script.
-#[derive(Default)]
-pub struct LimitSettings {
-    /// Bytes.
-    pub memory: Option<Setting<Size>>,
-    /// CPU time.
-    pub cpu: Option<Setting<Duration>>,
-    /// Open files.
-    pub files: Option<Setting<i64>>,
 }
 
 /// A step's attributes, read once.
@@ -133,7 +117,7 @@ impl Attributes {
             env: fields.node("env").map(|node| ValueTemplate::compile(node, problems)),
             cwd: fields.setting("cwd", problems),
             user: fields.setting("user", problems),
-            limits: fields.node("limits").map(|node| limits(node, problems)).unwrap_or_default(),
+            limits: fields.node("limits").map(|node| LimitSettings::compile(node, problems)).unwrap_or_default(),
             output: fields.node("output").and_then(|node| output(node, problems)).unwrap_or(OutputAs::Text),
             allow: fields.literal("allow", problems).unwrap_or_default(),
             repeat,
@@ -165,15 +149,6 @@ fn on_error(node: &Node, compiler: &mut Compiler) -> OnError {
         _ => {}
     }
     Handler::compile(node, "on error", compiler).map_or(OnError::Stop, OnError::Handle)
-}
-
-fn limits(node: &Node, problems: &mut Problems) -> LimitSettings {
-    let fields = Fields::read(node, LIMIT_FIELDS, "limits", problems);
-    LimitSettings {
-        memory: fields.setting("memory", problems),
-        cpu: fields.setting("cpu", problems),
-        files: fields.setting("files", problems),
-    }
 }
 
 fn output(node: &Node, problems: &mut Problems) -> Option<OutputAs> {

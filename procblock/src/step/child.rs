@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 
 use crate::error::{RunError, RunErrorKind};
-use crate::process::{CAPTURE_MAX, Command, Ended, Finished, Limits, Output, SpawnError, Status};
-use crate::step::shared::{child_folder, environment, limits};
+use crate::process::{CAPTURE_MAX, Command, Ended, Finished, Limits, Output, SpawnError, reason};
+use crate::step::shared::{child_folder, environment};
 use crate::step::{OutputAs, StepFailure, StepResult, StepRun};
 use crate::value::{Map, Value, to_text};
 
@@ -20,7 +20,7 @@ pub(super) async fn run_child(
     let mut environment: Vec<(OsString, OsString)> =
         environment(step)?.into_iter().map(|(name, value)| (name.into(), to_text(&value).into())).collect();
     environment.extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
-    let filled = limits(step)?;
+    let limits = process_limits(step.attributes.limits.fill(&*step.run)?);
     let output = match &step.attributes.output {
         OutputAs::None => Output::Discard,
         OutputAs::File(path) => Output::File(step.folder().join(path.get(&*step.run)?)),
@@ -31,7 +31,7 @@ pub(super) async fn run_child(
         environment,
         folder: child_folder(step)?,
         user: step.attributes.user.as_ref().map(|user| user.get(&*step.run)).transpose()?,
-        limits: Limits { memory: filled.memory, cpu: filled.cpu, files: filled.files },
+        limits,
         output,
         timeout: step.timeout,
         name: step.name.to_string(),
@@ -39,7 +39,13 @@ pub(super) async fn run_child(
     };
     let finished = step.run.instance.keeper.run(command, &step.run.stop).await;
     let finished = finished.map_err(|error| not_run(&error))?;
-    outcome(step, &program, finished)
+    outcome(step, &program, &limits, finished)
+}
+
+/// The step's limits as the keeper takes them.
+fn process_limits(limits: crate::script::Limits) -> Limits {
+    let crate::script::Limits { memory, cpu, files, processes } = limits;
+    Limits { memory, cpu, files, processes }
 }
 
 /// A child that did not start, with the exit code that a shell would give.
@@ -49,7 +55,7 @@ fn not_run(error: &SpawnError) -> RunError {
     failure
 }
 
-fn outcome(step: &StepRun<'_>, program: &str, finished: Finished) -> StepResult {
+fn outcome(step: &StepRun<'_>, program: &str, limits: &Limits, finished: Finished) -> StepResult {
     let status = finished.status.code();
     let error_text = finished.error.text();
     let mut result = Map::new();
@@ -62,13 +68,18 @@ fn outcome(step: &StepRun<'_>, program: &str, finished: Finished) -> StepResult 
             (RunErrorKind::TimedOut, format!("{program} timed out after {limit} and was ended"))
         }
         (Ended::Stopped, _) => (RunErrorKind::Stopped, format!("{program} was ended because the instance is stopping")),
-        (Ended::Itself, Status::Exited(0)) => match parsed {
+        (Ended::Crowded(count), _) => {
+            let limit = limits.processes.unwrap_or_default();
+            (RunErrorKind::Limit, format!("{program} became {count} processes, its limit is {limit}, and was ended"))
+        }
+        (Ended::Itself, status) if status.is_success() => match parsed {
             Ok(()) => return Ok(result),
             Err(message) => (RunErrorKind::Failed, message),
         },
-        (Ended::Itself, Status::Exited(code)) => (RunErrorKind::Failed, format!("{program} exited with code {code}")),
-        (Ended::Itself, Status::Signaled(signal)) => {
-            (RunErrorKind::Failed, format!("{program} was ended by signal {signal}"))
+        (Ended::Itself, status) => {
+            let (reason, is_limit) = reason(status, limits);
+            let kind = if is_limit { RunErrorKind::Limit } else { RunErrorKind::Failed };
+            (kind, format!("{program} {reason}"))
         }
     };
     let mut error = RunError::new(kind, message);

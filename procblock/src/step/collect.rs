@@ -12,8 +12,9 @@ use unidist::timeseries::{
 use crate::block::{Compiler, Run};
 use crate::error::RunError;
 use crate::expr::Scope;
+use crate::happenings::Happening;
 use crate::load::{Node, Problems, Source};
-use crate::series::Series;
+use crate::series::{Series, irreplaceable};
 use crate::spec::{FieldKind, FieldSpec, Fields, FromValue, Setting, check_kind};
 use crate::value::{Map, Value, kind_name};
 
@@ -116,6 +117,8 @@ pub struct Collect {
     graphs: Vec<Graph>,
     source: Arc<Source>,
     open: Mutex<HashMap<String, Arc<Open>>>,
+    /// The failure of the last result, so that one that stays is told once.
+    told: Mutex<Option<String>>,
 }
 
 struct Graph {
@@ -154,6 +157,12 @@ impl Collect {
         let graph_nodes =
             fields.node("graph").map_or(&[][..], |node| node.items().unwrap_or(std::slice::from_ref(node)));
         let graphs = graph_nodes.iter().filter_map(|node| Graph::compile(node, &names, problems)).collect();
+        if let (Some(_), Some(node)) = (fields.node("key"), fields.node("path"))
+            && node.as_text().is_some_and(|text| !names_key(text))
+        {
+            let what = "all series of this key would share one file: the path has no ${key}";
+            problems.error(&node.mark, what, "put ${key} into the path, such as disks/${key}.rrd");
+        }
         let path = fields.setting("path", problems)?;
         compiler.series_paths.extend(fields.node("path").and_then(Node::as_text).map(str::to_string));
         let collect = Collect {
@@ -166,6 +175,7 @@ impl Collect {
             graphs,
             source: Arc::clone(&node.mark.source),
             open: Mutex::default(),
+            told: Mutex::default(),
         };
         collect.check(node, &mut compiler.problems);
         Some(collect)
@@ -194,26 +204,56 @@ impl Collect {
         }
     }
 
+    /// Tells of files that can't be written, before the first sample: told at start, they can be mended in time.
+    pub fn announce(&self, run: &Run) {
+        if self.rrdcached.is_some() {
+            return;
+        }
+        let names = Names { key: "key".into(), node: safe_key(&run.instance.node).into(), run };
+        let folder = run.folder_of(&self.source);
+        if let Ok(path) = self.path.get(&names) {
+            run.instance.series.announce(&folder.join(path));
+        }
+        for graph in &self.graphs {
+            if let Ok(path) = graph.path.get(&names).map(|path| folder.join(path))
+                && let Some(why) = irreplaceable(&path)
+            {
+                log::warn!("the graph {} can't be drawn: {why}", path.display());
+            }
+        }
+    }
+
     /// Hands the numbers of a result over to be stored and drawn. Does not wait; mistakes are logged.
     pub fn store(&self, run: &Run, result: &Map) {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        if let Err(error) = self.store_at(run, result, time) {
-            log::error!("timeseries collect: {error}");
+        let failure = self.store_at(run, result, time).err().map(|error| error.to_string());
+        let mut told = self.told.lock();
+        if let Some(text) = failure.as_ref().filter(|_| *told != failure) {
+            log::error!("timeseries collect: {text}");
         }
+        *told = failure;
     }
 
     fn store_at(&self, run: &Run, result: &Map, time: f64) -> Result<(), RunError> {
         let Some(key) = &self.key else { return self.store_one(run, "", result, time) };
         match result.get(key) {
             Some(Value::Object(entries)) => {
-                for (name, values) in entries {
-                    let Value::Object(values) = values else {
-                        let text = format!("{key}.{name} is a {}, not a mapping of fields", kind_name(values));
-                        return Err(RunError::failed(text));
-                    };
-                    self.store_one(run, name, values, time)?;
+                // One that is wrong costs the others nothing.
+                let failures: Vec<RunError> = entries
+                    .iter()
+                    .filter_map(|(name, values)| match values {
+                        Value::Object(values) => self.store_one(run, name, values, time).err(),
+                        other => {
+                            let text = format!("{key}.{name} is a {}, not a mapping of fields", kind_name(other));
+                            Some(RunError::failed(text))
+                        }
+                    })
+                    .collect();
+                match (failures.first(), failures.len()) {
+                    (None, _) => Ok(()),
+                    (Some(first), 1) => Err(first.clone()),
+                    (Some(first), count) => Err(RunError::failed(format!("{first} (and {} more)", count - 1))),
                 }
-                Ok(())
             }
             Some(other) => {
                 Err(RunError::failed(format!("the entry {key} is a {}, not a mapping of series", kind_name(other))))
@@ -230,6 +270,9 @@ impl Collect {
         let open = self.open(run, key)?;
         let client = &run.instance.series;
         client.store_result(&open.series, time, values);
+        let spec = open.series.spec();
+        let on_step = crate::series::whole_seconds(time) / spec.step() * spec.step();
+        run.instance.happenings.tell(Happening::Sampled { spec, time: on_step, values });
         for graph in &open.graphs {
             client.graph(&open.series, Arc::clone(graph), time);
         }
@@ -319,6 +362,11 @@ impl Graph {
     }
 }
 
+/// Whether a path differs from key to key.
+fn names_key(path: &str) -> bool {
+    path.split("${").skip(1).any(|rest| rest.split('}').next().is_some_and(|inside| inside.contains("key")))
+}
+
 fn pixels(fields: &Fields<'_>, name: &str, problems: &mut Problems) -> Option<u32> {
     fields.literal::<i64>(name, problems).map(|number| u32::try_from(number).unwrap_or(u32::MAX))
 }
@@ -379,5 +427,9 @@ impl Scope for Names<'_> {
             "node" => Some(&self.node),
             other => self.run.get(other),
         }
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.run.names().into_iter().chain(["key", "node"]).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::block::Compiler;
+use crate::block::{Compiler, FileUse, FileUseKind};
 use crate::error::RunError;
 use crate::expr::ValueTemplate;
 use crate::host::BoxFuture;
@@ -34,10 +34,14 @@ impl Step for Exec {
         }
     }
 
-    fn compile(&self, entry: &Entry, _: &Attributes, compiler: &mut Compiler) -> Option<Box<dyn StepAction>> {
+    fn compile(&self, entry: &Entry, attributes: &Attributes, compiler: &mut Compiler) -> Option<Box<dyn StepAction>> {
         if entry.value.items().is_some_and(<[_]>::is_empty) {
             compiler.problems.error(&entry.value.mark, "exec is an empty list", "expected [PROGRAM, ARGUMENT…]");
             return None;
+        }
+        let program = entry.value.items().and_then(<[_]>::first);
+        if let Some(node) = program.filter(|_| attributes.cwd.is_none() && attributes.env.is_none()) {
+            compiler.files_named.push(FileUse { kind: FileUseKind::Program, node: node.clone() });
         }
         Some(Box::new(ExecAction { arguments: ValueTemplate::compile(&entry.value, &mut compiler.problems) }))
     }

@@ -6,9 +6,10 @@ use unidist::Stop;
 
 use crate::error::{RunError, RunErrorKind};
 use crate::load::{Entry, Kind, Node, Problems, Style};
-use crate::script::{Allow, Call, Limits, Script};
+use crate::script::{Call, Script};
 use crate::spec::Fields;
-use crate::step::{Attributes, StepResult, StepRun};
+use crate::step::limits::check_script_limits;
+use crate::step::{StepResult, StepRun};
 use crate::value::{Map, Value, kind_name, to_text};
 
 /// The line of the file on which a text scalar's first line stands.
@@ -27,7 +28,8 @@ pub(super) fn source_name(node: &Node) -> String {
 /// Calls a script with the step's data.
 pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> StepResult {
     let env = environment(step)?;
-    let limits = limits(step)?;
+    let limits = step.attributes.limits.fill(&*step.run)?;
+    check_script_limits(script, &limits)?;
     let folder = child_folder(step)?;
     let run = &*step.run;
     let mut caller = step.caller();
@@ -35,15 +37,15 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
     let call = Call {
         pipe_data: &run.pipe_data,
         block: step.item,
-        request_state: &run.input.request_state,
+        request_state: &*run.input.request_state,
         input_data: &run.input.input_data,
         tag: "run",
         cwd: &folder,
         env: &env,
         block_parent: &run.block,
         caller: &caller,
-        allow: Allow::ALL,
-        timeout: step.timeout,
+        allow: run.allow(),
+        timeout: run.timeout(step.timeout),
         limits,
         stop: &run.stop,
     };
@@ -111,18 +113,6 @@ pub(super) fn child_folder(step: &StepRun<'_>) -> Result<PathBuf, RunError> {
         Some(cwd) => Ok(step.folder().join(cwd.get(&*step.run)?)),
         None => Ok(step.folder().to_path_buf()),
     }
-}
-
-/// The step's limits, filled in.
-pub(super) fn limits(step: &StepRun<'_>) -> Result<Limits, RunError> {
-    let Attributes { limits, .. } = step.attributes;
-    let run = &*step.run;
-    let files = limits.files.as_ref().map(|files| files.get(run)).transpose()?;
-    Ok(Limits {
-        memory: limits.memory.as_ref().map(|memory| memory.get(run)).transpose()?.map(|size| size.0),
-        cpu: limits.cpu.as_ref().map(|cpu| cpu.get(run)).transpose()?,
-        files: files.and_then(|files| u64::try_from(files).ok()),
-    })
 }
 
 /// The one of several keys that says what a step of shared things does, with its value.

@@ -15,6 +15,7 @@ mod require_lock;
 mod run;
 mod run_simultaneous;
 mod run_workers;
+mod serve;
 mod set;
 pub mod spec;
 mod special;
@@ -101,6 +102,7 @@ pub const ALL: &[&dyn Tag] = &[
     &run::RunList,
     &run_simultaneous::RunSimultaneous,
     &run_workers::RunWorkers,
+    &serve::Serve,
     &template::Template,
     &on_error::OnError,
     &on_error::Always,

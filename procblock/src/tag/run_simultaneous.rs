@@ -23,7 +23,7 @@ impl Tag for RunSimultaneous {
             priority: Some(800),
             summary: "Several run lists at once, each in its own run-thread with a copy of pipe data.",
             text: "Its value maps each name to its pipe data with `__start_time` and `__duration`. In a longrunning file the lists \
-                   go on in the background and the value shows each as running. A list that fails leaves the others alone; its \
+                   go on in the background and the value shows each as running; those of a page or RPC are waited for. A list that fails leaves the others alone; its \
                    failure is recorded under its name and fails the block when all have ended.",
             value: FieldKind::MapOf(&FieldKind::Steps),
             examples: &[Example {
@@ -67,7 +67,7 @@ struct Simultaneous {
 
 impl Simultaneous {
     async fn run(&self, run: &mut Run) -> TagResult {
-        if run.instance.is_longrunning {
+        if run.instance.is_longrunning && run.request.is_none() {
             return Ok(TagOutcome::Save(self.in_background(run)?));
         }
         let mut started = Vec::new();

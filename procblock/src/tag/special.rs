@@ -7,7 +7,7 @@ use crate::tag::{Found, PlainValue, Tag, TagAction};
 use crate::usage::USAGE_FIELDS;
 
 /// Tags that the design names and a later version brings; refused by name until then.
-pub(crate) const COMING_TAGS: &[&str] = &["serve", "services", "schedule", "watch", "alert", "notify", "tree"];
+pub(crate) const COMING_TAGS: &[&str] = &["services", "schedule", "watch", "alert", "notify", "tree"];
 
 /// `__usage`: the file's name, options, arguments and life.
 pub(super) struct Usage;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use minijinja::{AutoEscape, Environment};
 
-use crate::block::{Compiler, Run, TagOutcome, TagResult};
+use crate::block::{Compiler, FileUse, FileUseKind, Run, TagOutcome, TagResult};
 use crate::error::RunError;
 use crate::host::BoxFuture;
 use crate::spec::{Example, Expected, FieldKind, FieldSpec, Fields, Setting};
@@ -41,6 +41,9 @@ impl Tag for Template {
         if node.entries().is_some() {
             let folder = node.mark.source.folder.clone();
             let fields = Fields::read(node, FIELDS, "template", &mut compiler.problems);
+            if let Some(path) = fields.node("path") {
+                compiler.files_named.push(FileUse { kind: FileUseKind::Template, node: path.clone() });
+            }
             return Some(Box::new(Fill {
                 source: From::File(fields.setting("path", &mut compiler.problems)?, folder),
             }));

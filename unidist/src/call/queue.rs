@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Waiting;
 use super::arguments::Arguments;
+use super::{Waiting, watch};
 use crate::error::Error;
-use crate::messagequeue::{AddOptions, Claim, Failure, Message, QueueOptions, WhenFull};
+use crate::messagequeue::{AddOptions, Claim, Failure, Message, QueueOptions, QueueStatus, WhenFull};
+use crate::watch::{QueueChange, QueueEvent};
 use crate::{Stop, Unidist};
 
 type Answer = Result<Value, Error>;
@@ -40,6 +41,14 @@ pub(super) fn all(shared: &Unidist, arguments: &Arguments<'_>) -> Answer {
     let limit = arguments.number_option("limit")?.unwrap_or(LIMIT);
     let all = shared.messagequeue().all(arguments.text(0)?, limit)?;
     Ok(Value::Array(all.into_iter().map(message_value).collect()))
+}
+
+pub(super) fn changes<'a>(shared: &'a Unidist, arguments: Arguments<'a>) -> Waiting<'a> {
+    Box::pin(async move {
+        let (from, filter) = (arguments.count_or(0, None)?, watch::filter(&arguments, "queue")?);
+        let wait = arguments.duration_option("wait")?.unwrap_or(Duration::ZERO);
+        watch::read(&shared.messagequeue().watch(filter, from)?, wait, event_value).await
+    })
 }
 
 pub(super) fn claim<'a>(shared: &'a Unidist, arguments: Arguments<'a>) -> Waiting<'a> {
@@ -118,8 +127,11 @@ pub(super) fn remove(shared: &Unidist, arguments: &Arguments<'_>) -> Answer {
 }
 
 pub(super) fn status(shared: &Unidist, arguments: &Arguments<'_>) -> Answer {
-    let Some(status) = shared.messagequeue().status(arguments.text(0)?)? else { return Ok(Value::Null) };
-    Ok(json!({
+    Ok(shared.messagequeue().status(arguments.text(0)?)?.map_or(Value::Null, |status| status_value(&status)))
+}
+
+fn status_value(status: &QueueStatus) -> Value {
+    json!({
         "count": status.count(),
         "ready": status.ready,
         "delayed": status.delayed,
@@ -130,7 +142,31 @@ pub(super) fn status(shared: &Unidist, arguments: &Arguments<'_>) -> Answer {
         "dropped": status.dropped,
         "dead": status.dead,
         "oldest_age": status.oldest_age.map(|age| age.as_secs_f64()),
-    }))
+    })
+}
+
+pub(super) fn snapshot(shared: &Unidist, arguments: &Arguments<'_>) -> Answer {
+    let snapshot = shared.messagequeue().snapshot(arguments.text(0)?)?;
+    Ok(json!({"status": snapshot.status.as_ref().map(status_value), "revision": snapshot.revision}))
+}
+
+fn event_value(event: QueueEvent) -> Value {
+    let (change, id) = match event.change {
+        QueueChange::Added(id) => ("added", Some(id)),
+        QueueChange::Ready(id) => ("ready", Some(id)),
+        QueueChange::Taken(id) => ("taken", Some(id)),
+        QueueChange::Claimed(id, _) => ("claimed", Some(id)),
+        QueueChange::Acknowledged(id) => ("acknowledged", Some(id)),
+        QueueChange::Returned(id) => ("returned", Some(id)),
+        QueueChange::Dropped(id) => ("dropped", Some(id)),
+        QueueChange::Dead(id) => ("dead", Some(id)),
+        QueueChange::Removed(id) => ("removed", Some(id)),
+        QueueChange::Purged => ("purged", None),
+        QueueChange::Deleted => ("deleted", None),
+        QueueChange::Restored => ("restored", None),
+    };
+    let (id, revision, count) = (id.map(|id| id.to_string()), event.revision, event.count);
+    json!({"queue": *event.queue, "revision": revision, "change": change, "id": id, "count": count})
 }
 
 pub(super) fn take<'a>(shared: &'a Unidist, arguments: Arguments<'a>) -> Waiting<'a> {

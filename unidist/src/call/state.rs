@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Waiting;
 use super::arguments::Arguments;
+use super::{Waiting, watch};
+use crate::Unidist;
 use crate::error::Error;
 use crate::sharedstate::{Compared, Search, SetOptions, StateEntry};
 use crate::watch::{Change, StateEvent, WatchFilter};
-use crate::{Stop, Unidist};
 
 type Answer = Result<Value, Error>;
 
@@ -33,14 +33,7 @@ pub(super) fn changes<'a>(shared: &'a Unidist, arguments: Arguments<'a>) -> Wait
             key_prefix: arguments.text_option("key_prefix")?.unwrap_or("").to_owned(),
         };
         let wait = arguments.duration_option("wait")?.unwrap_or(Duration::ZERO);
-        let (watcher, stop) = (state.watch(filter, from)?, Stop::new());
-        let mut events = Vec::new();
-        let mut next = watcher.next_async(Some(wait), &stop).await?;
-        while let Some(event) = next {
-            events.push(event_value(event));
-            next = watcher.next_async(Some(Duration::ZERO), &stop).await?;
-        }
-        Ok(json!({"events": events, "revision": watcher.revision()}))
+        watch::read(&state.watch(filter, from)?, wait, event_value).await
     })
 }
 

@@ -5,6 +5,7 @@
 //! tasks are served by the same code. An engine beyond this process (a file, a socket, etcd) implements the same
 //! traits; it may block for one round trip or disk write, and hands tickets over from its own thread.
 
+pub(crate) mod fenced;
 #[cfg(feature = "file")]
 pub(crate) mod file;
 pub(crate) mod journal;
@@ -24,12 +25,12 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::messagequeue::{Added, Delivery, Message, NewMessage, QueueOptions, QueueStatus};
-use crate::sharedlock::{LockInfo, LockRequest, Owner};
+use crate::sharedlock::{Fence, LockInfo, LockRequest, Owner};
 use crate::sharedlog::{LogOptions, LogPage, LogStatus};
 use crate::sharedstate::{Compared, KeyFilter, Search, SetOptions, StateEntry};
 use crate::timer::Timers;
 use crate::wait::Ticket;
-use crate::watch::{WatchFilter, WatchSource};
+use crate::watch::{CounterEvent, NameFilter, QueueEvent, WatchFilter, WatchSource};
 
 /// A store.
 pub(crate) trait Engine: Send + Sync {
@@ -40,6 +41,9 @@ pub(crate) trait Engine: Send + Sync {
     fn state(&self) -> &dyn State;
     fn queues(&self) -> &dyn Queues;
     fn logs(&self) -> &dyn Logs;
+    /// Runs `change`, one call of a method of this engine that changes something, unless the fence is stale. The change
+    /// and the comparison are one act.
+    fn fenced(&self, fence: &Fence, change: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error>;
     /// Copies of the descriptors that keep the locks of this process.
     fn lock_keepers(&self) -> Result<Vec<std::fs::File>, Error> {
         let reason = "its locks end with this process: open it for children".to_owned();
@@ -52,6 +56,9 @@ pub(crate) trait Engine: Send + Sync {
     }
 }
 
+/// Counters at one moment, and the store's revision of that moment.
+pub(crate) type CounterValues = (Vec<(Arc<str>, i64)>, u64);
+
 /// Numbers by name. Each call is atomic.
 pub(crate) trait Counters: Send + Sync {
     fn get(&self, name: &str) -> Result<i64, Error>;
@@ -62,6 +69,9 @@ pub(crate) trait Counters: Send + Sync {
     fn remove(&self, name: &str) -> Result<bool, Error>;
     /// All counters as they were at one moment.
     fn all(&self) -> Result<Vec<(Arc<str>, i64)>, Error>;
+    /// As `all`, with the revision of that moment; changes after it can be watched.
+    fn snapshot(&self) -> Result<CounterValues, Error>;
+    fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<CounterEvent>>, Error>;
 }
 
 /// A lock that was had.
@@ -204,6 +214,9 @@ pub(crate) trait Queues: Send + Sync {
     fn delete(&self, queue: &str) -> Result<bool, Error>;
     fn configure(&self, queue: &str, options: QueueOptions) -> Result<(), Error>;
     fn status(&self, queue: &str) -> Result<Option<QueueStatus>, Error>;
+    /// As `status`, with the revision of that moment; changes after it can be watched.
+    fn snapshot(&self, queue: &str) -> Result<(Option<QueueStatus>, u64), Error>;
+    fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<QueueEvent>>, Error>;
     fn names(&self) -> Result<Vec<Arc<str>>, Error>;
 }
 

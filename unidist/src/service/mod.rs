@@ -15,6 +15,7 @@ mod perform;
 mod server;
 mod session;
 mod tasks;
+mod watching;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};

@@ -35,6 +35,9 @@ pub(super) fn check(ask: &Ask) -> Result<(), Error> {
         | Ask::QueueDelete { queue }
         | Ask::QueueConfigure { queue, .. }
         | Ask::QueueStatus { queue } => shared("queue", queue),
+        Ask::QueueSnapshot { queue } => shared("queue", queue),
+        Ask::CounterWatch { filter, .. } => filter.only().map_or(Ok(()), |name| shared("counter", name)),
+        Ask::QueueWatch { filter, .. } => filter.only().map_or(Ok(()), |name| shared("queue", name)),
         Ask::LogAppend { log, .. }
         | Ask::LogRead { log, .. }
         | Ask::LogFollow { log }
@@ -42,6 +45,7 @@ pub(super) fn check(ask: &Ask) -> Result<(), Error> {
         | Ask::LogConfigure { log, .. }
         | Ask::LogStatus { log }
         | Ask::LogDelete { log } => shared("log", log),
+        Ask::Fenced(fence, _) => shared("lock", fence.lock()),
         _ => Ok(()),
     }
 }

@@ -1,7 +1,6 @@
 //! What a session asks of the store.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -13,18 +12,14 @@ use crate::engine::request::{Answer, Turn};
 use crate::engine::{AddAnswer, Condition, HolderKey, LockAnswer, StateWrite, TakeAnswer, Verdict};
 use crate::error::Error;
 use crate::messagequeue::NewMessage;
-use crate::sharedlock::{LockRequest, Owner};
+use crate::sharedlock::{Fence, LockRequest, Owner};
 use crate::sharedstate::{KeyFilter, SetOptions};
-use crate::wire::ask::{AddAsk, Ask, Changes, HolderAsk, LockAsk, SetAsk, VerdictAsk};
-use crate::wire::fault_of;
+use crate::wire::ask::{AddAsk, Ask, HolderAsk, LockAsk, SetAsk, VerdictAsk};
 
-type Answered = Result<Value, Error>;
-
-/// Changes that are read at once.
-const CHANGES_MAX: usize = 1_000;
+pub(super) type Answered = Result<Value, Error>;
 
 /// A result as it is sent.
-fn sent(value: &impl Serialize) -> Answered {
+pub(super) fn sent(value: &impl Serialize) -> Answered {
     serde_json::to_value(value)
         .map_err(|error| Error::Remote { code: "failed".to_owned(), text: format!("the answer has no JSON: {error}") })
 }
@@ -39,11 +34,13 @@ impl Session {
     pub(super) fn perform(self: &Arc<Self>, service: &Arc<Inner>, ask: Ask) -> Answered {
         names::check(&ask)?;
         match ask {
+            Ask::Fenced(fence, ask) => self.perform_fenced(service, &fence, *ask),
             Ask::CounterGet { .. }
             | Ask::CounterSwap { .. }
             | Ask::CounterAdd { .. }
             | Ask::CounterRemove { .. }
-            | Ask::CounterAll {} => counter(service, ask),
+            | Ask::CounterAll {}
+            | Ask::CounterSnapshot {} => counter(service, ask),
             Ask::Lock(ask) => self.lock(service, &ask),
             Ask::LockCancel { wait } => self.lock_cancel(service, wait),
             Ask::LockRelease { .. } | Ask::LockReleaseAll { .. } | Ask::LockForceRelease { .. } => {
@@ -54,7 +51,11 @@ impl Session {
             | Ask::LockHolders { .. }
             | Ask::LockWaiting { .. }
             | Ask::LockAll {} => lock(service, ask),
-            Ask::Watch { .. } | Ask::WatchRead { .. } | Ask::WatchEnd { .. } => self.watching(service, ask),
+            Ask::Watch { .. }
+            | Ask::CounterWatch { .. }
+            | Ask::QueueWatch { .. }
+            | Ask::WatchRead { .. }
+            | Ask::WatchEnd { .. } => self.watching(service, ask),
             Ask::StateEntry { .. }
             | Ask::StateSet(_)
             | Ask::StateRemove { .. }
@@ -141,40 +142,19 @@ impl Session {
         }
     }
 
-    fn watching(self: &Arc<Self>, service: &Inner, ask: Ask) -> Answered {
-        match ask {
-            Ask::Watch { wait, filter, from } => {
-                let source = service.engine.state().watch(filter, from)?;
-                let revision = source.revision();
-                self.watch(service, wait, source)?;
-                sent(&revision)
-            }
-            Ask::WatchRead { wait } => {
-                let Some(watch) = self.watch_of(wait) else {
-                    let reason = "the store has another owner since: read the state anew and watch from there";
-                    return Err(Error::FellBehind { what: "state changes".to_owned(), reason: reason.to_owned() });
-                };
-                // Before it is read: what comes after is told again.
-                watch.is_armed.store(true, Ordering::SeqCst);
-                let (mut events, mut fault) = (Vec::new(), None);
-                while events.len() < CHANGES_MAX {
-                    match watch.source.pop() {
-                        None => break,
-                        Some(Ok(event)) => events.push(event),
-                        Some(Err(error)) => {
-                            fault = Some(fault_of(&error));
-                            break;
-                        }
-                    }
-                }
-                sent(&Changes { events, fault, revision: watch.source.revision() })
-            }
-            Ask::WatchEnd { wait } => {
-                self.end_watch(wait);
-                Ok(Value::Null)
-            }
-            _ => Ok(Value::Null),
+    fn perform_fenced(self: &Arc<Self>, service: &Arc<Inner>, fence: &Fence, ask: Ask) -> Answered {
+        if !ask.is_fenced() {
+            let reason = "a fencing number goes with one change".to_owned();
+            return Err(Error::LockOption { name: fence.lock().to_owned(), reason });
         }
+        let (mut ask, mut answered) = (Some(ask), Value::Null);
+        service.engine.fenced(fence, &mut || {
+            if let Some(ask) = ask.take() {
+                answered = self.perform(service, ask)?;
+            }
+            Ok(())
+        })?;
+        Ok(answered)
     }
 
     fn add(self: &Arc<Self>, service: &Arc<Inner>, ask: AddAsk) -> Answered {
@@ -224,6 +204,7 @@ fn counter(service: &Inner, ask: Ask) -> Answered {
         Ask::CounterSwap { name, value } => answer(&counters.swap(&name, value)?),
         Ask::CounterAdd { name, by } => answer(&counters.add(&name, by)?),
         Ask::CounterRemove { name } => answer(&counters.remove(&name)?),
+        Ask::CounterSnapshot {} => sent(&counters.snapshot()?),
         _ => sent(&counters.all()?),
     }
 }
@@ -299,6 +280,7 @@ fn queue(service: &Inner, ask: Ask) -> Answered {
         Ask::QueueDelete { queue } => answer(&queues.delete(&queue)?),
         Ask::QueueConfigure { queue, options } => sent(&queues.configure(&queue, options)?),
         Ask::QueueStatus { queue } => sent(&queues.status(&queue)?),
+        Ask::QueueSnapshot { queue } => sent(&queues.snapshot(&queue)?),
         _ => sent(&queues.names()?),
     }
 }

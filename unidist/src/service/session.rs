@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::tasks::Task;
+use super::watching::Watched;
 use super::{Inner, fault};
 use crate::engine::request::{self, Answer, RequestKey};
 use crate::engine::{AddTicket, DeliveryTicket, Grant, HolderKey, LockTicket};
@@ -15,7 +16,6 @@ use crate::error::Error;
 use crate::messagequeue::{Added, Delivery};
 use crate::stop::Stop;
 use crate::wait::{Patience, Ticket, Waited};
-use crate::watch::WatchSource;
 use crate::wire::ask::Note;
 
 /// Waits, watches and followed logs of one session.
@@ -68,7 +68,7 @@ pub(super) enum WaitKind {
 /// A watch: told once, then again after it was read.
 #[derive(Clone)]
 pub(super) struct Watch {
-    pub(super) source: Arc<dyn WatchSource>,
+    pub(super) source: Arc<dyn Watched>,
     pub(super) is_armed: Arc<std::sync::atomic::AtomicBool>,
     task: Option<Arc<Task>>,
 }
@@ -239,12 +239,7 @@ impl Session {
     }
 
     /// Begins a watch.
-    pub(super) fn watch(
-        self: &Arc<Self>,
-        service: &Inner,
-        wait: u64,
-        source: Arc<dyn WatchSource>,
-    ) -> Result<(), Error> {
+    pub(super) fn watch(self: &Arc<Self>, service: &Inner, wait: u64, source: Arc<dyn Watched>) -> Result<(), Error> {
         let is_armed = Arc::new(std::sync::atomic::AtomicBool::new(true));
         let (session, watched, armed) = (Arc::downgrade(self), source.clone(), is_armed.clone());
         let task = service.tasks.spawn(async move {

@@ -32,7 +32,7 @@ const NEWEST_STEPS: i64 = 10;
 /// Longer titles would be cut by the picture's edge anyway.
 const TITLE_LETTERS_MAX: usize = 200;
 
-/// Everything but the fields, as black of that strength, on white: quiet, so that the numbers stand out. The grid lies
+/// Everything but the fields, as black of that strength on white, or white on the dark one: quiet, so that the numbers stand out. The grid lies
 /// over the areas.
 const LOOK: [(ColorTag, u8); 6] = [
     (ColorTag::Grid, 12),
@@ -42,6 +42,9 @@ const LOOK: [(ColorTag, u8); 6] = [
     (ColorTag::Frame, 120),
     (ColorTag::Arrow, 120),
 ];
+
+/// What dark pictures are drawn on.
+const DARK: (u8, u8, u8) = (0x16, 0x19, 0x1d);
 
 /// The fields' colors in turn, told apart by people with color-blind eyes too (after Okabe and Ito, 2008).
 const COLORS: [(u8, u8, u8); 12] = [
@@ -258,7 +261,7 @@ fn properties(spec: &GraphSpec, window: &Window) -> Result<GraphProps, SeriesErr
             border: Some(0),
             slope_mode: true,
             grid_dash: Some((1, 0)),
-            colors: look(),
+            colors: look(spec.is_dark),
             fonts: HashMap::from([(FontTag::Title, FontParams { size: 11, font: None })]),
             ..Misc::default()
         },
@@ -286,11 +289,13 @@ fn color(spec: &GraphSpec, index: usize) -> Color {
     own.unwrap_or(Color { red, green, blue, alpha: None })
 }
 
-fn look() -> HashMap<ColorTag, Color> {
-    let white = Color { red: 255, green: 255, blue: 255, alpha: None };
-    let black = |alpha| Color { red: 0, green: 0, blue: 0, alpha: Some(alpha) };
-    let lines = LOOK.into_iter().map(|(tag, strength)| (tag, black(strength)));
-    lines.chain([(ColorTag::Back, white), (ColorTag::Canvas, white)]).collect()
+fn look(is_dark: bool) -> HashMap<ColorTag, Color> {
+    let (red, green, blue) = if is_dark { DARK } else { (255, 255, 255) };
+    let ground = Color { red, green, blue, alpha: None };
+    let ink = if is_dark { 255 } else { 0 };
+    let line = |alpha| Color { red: ink, green: ink, blue: ink, alpha: Some(alpha) };
+    let lines = LOOK.into_iter().map(|(tag, strength)| (tag, line(strength)));
+    lines.chain([(ColorTag::Back, ground), (ColorTag::Canvas, ground)]).collect()
 }
 
 fn darker(color: Color) -> Color {

@@ -33,6 +33,7 @@ pub struct Sample {
 pub struct SeriesFile {
     layout: Layout,
     identity: (u64, u64),
+    is_created: bool,
 }
 
 impl SeriesFile {
@@ -44,15 +45,19 @@ impl SeriesFile {
     /// `Invalid` when `spec` is; `System` or `Library` when the file can't be created, read or replaced.
     pub fn open(spec: &SeriesSpec, first: i64) -> Result<Self, SeriesError> {
         spec.validate().map_err(|text| SeriesError::invalid(&spec.path, text))?;
+        let mut is_created = false;
         let definition = match Definition::read(&spec.path) {
             Ok(definition) if definition.holds(spec) => definition,
             Ok(definition) => rebuild(spec, &definition)?,
-            Err(SeriesError::Missing { .. }) => create_new(spec, first)?,
+            Err(SeriesError::Missing { .. }) => {
+                is_created = true;
+                create_new(spec, first)?
+            }
             Err(error) => return Err(error),
         };
         let metadata = fs::metadata(&spec.path).map_err(SeriesError::system("read", &spec.path))?;
         let identity = (metadata.dev(), metadata.ino());
-        Ok(SeriesFile { layout: Layout::new(spec, definition), identity })
+        Ok(SeriesFile { layout: Layout::new(spec, definition), identity, is_created })
     }
 
     /// What it was opened with.
@@ -68,6 +73,11 @@ impl SeriesFile {
     /// Bytes before the first row: everything that an update changes besides rows.
     pub fn header_bytes(&self) -> u64 {
         self.layout.definition.header_bytes
+    }
+
+    /// Whether the file was missing and was created, since this was asked last: at the opening, or by an update.
+    pub fn take_created(&mut self) -> bool {
+        std::mem::take(&mut self.is_created)
     }
 
     /// Whether the path still names the file that was opened.

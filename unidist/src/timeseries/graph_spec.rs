@@ -39,6 +39,9 @@ pub struct GraphSpec {
     pub zoom: f64,
     /// `#rrggbb` for each field in turn; shorter lists are continued by the defaults.
     pub colors: Vec<String>,
+    /// Light on dark, for dark pages. Default: false.
+    #[serde(default)]
+    pub is_dark: bool,
 }
 
 /// How the fields of a graph are drawn.
@@ -93,6 +96,7 @@ impl Default for GraphSpec {
             rigid: false,
             zoom: 1.0,
             colors: Vec::new(),
+            is_dark: false,
         }
     }
 }

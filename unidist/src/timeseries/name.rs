@@ -81,8 +81,10 @@ mod tests {
 
     #[test]
     fn keys_that_look_alike_get_different_names() {
-        let keys =
-            ["/", "slash", " ", "space", "", ".", "..", "_", "a:b", "a;b", "a\nb", "a_b", "ä", "ö", "~", "A", "a"];
+        let keys = [
+            "/", "slash", "a/b", "aslashb", "a b", "aspaceb", " ", "space", "", ".", "..", "_", "a:b", "a;b", "a\nb",
+            "a_b", "ä", "ö", "~", "A", "a",
+        ];
         let mut names: Vec<String> = keys.iter().map(|key| safe_key(key)).collect();
         names.sort();
         names.dedup();

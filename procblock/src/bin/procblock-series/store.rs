@@ -171,6 +171,7 @@ fn work<'a>(
         match series.store(values, undo) {
             Ok(stored) => {
                 outcome.rounded = stored.rounded;
+                outcome.is_created = series.take_created();
                 if !sent_before {
                     (outcome.late, outcome.repeated) = (stored.late, stored.repeated);
                 }
@@ -190,6 +191,11 @@ fn rows<'a>(samples: &'a [(i64, usize)], values: &'a [f64], fields: usize) -> im
 }
 
 impl Series {
+    /// Whether the file was created since this was asked last.
+    fn take_created(&mut self) -> bool {
+        self.file.as_mut().is_some_and(SeriesFile::take_created)
+    }
+
     fn open(&mut self, undo: &mut Undo) -> Result<(), SeriesError> {
         if self.file.is_none() {
             undo.enter(&self.spec.path)?;

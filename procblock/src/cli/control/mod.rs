@@ -19,7 +19,7 @@ mod state;
 mod status;
 mod stop;
 mod store;
-mod table;
+pub(super) mod table;
 mod unit;
 
 use std::process::ExitCode;

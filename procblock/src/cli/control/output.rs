@@ -32,9 +32,7 @@ impl FormatArgs {
             Format::Json => {
                 print(&format!("{value:#}\n"));
             }
-            Format::Text => {
-                print_line(&to_text(value));
-            }
+            Format::Text => drop(print_line(&to_text(value))),
         }
     }
 
@@ -49,9 +47,11 @@ impl FormatArgs {
     /// Prints a list, for people one item a line.
     pub(super) fn print_list(&self, value: &Value) {
         match (self.output, value) {
-            (Format::Text, Value::Array(items)) => items.iter().for_each(|item| {
-                print_line(&to_text(item));
-            }),
+            (Format::Text, Value::Array(items)) => {
+                for item in items {
+                    print_line(&to_text(item));
+                }
+            }
             _ => self.print(value),
         }
     }

@@ -9,20 +9,20 @@ use crate::logging::for_terminal;
 use crate::units::format_duration;
 
 /// Rows under a heading, columns as wide as needed; no terminal acts on what they hold.
-pub(super) struct Table {
+pub(in crate::cli) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(super) fn new(heading: &[&str]) -> Self {
+    pub(in crate::cli) fn new(heading: &[&str]) -> Self {
         Table { rows: vec![heading.iter().map(ToString::to_string).collect()] }
     }
 
-    pub(super) fn add(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(in crate::cli) fn add(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().map(|cell| for_terminal(&cell).into_owned()).collect());
     }
 
-    pub(super) fn to_text(&self) -> String {
+    pub(in crate::cli) fn to_text(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |cell: Option<&String>| cell.map_or(0, |cell| cell.chars().count());
         let widths: Vec<usize> =
@@ -38,7 +38,7 @@ impl Table {
 }
 
 /// Seconds since 1970 as local time, `2010-08-18 09:04:08`; `-` for none.
-pub(super) fn time(seconds: Option<f64>) -> String {
+pub(in crate::cli) fn time(seconds: Option<f64>) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "checked by jiff: out of range is an error")]
     let time = seconds.and_then(|seconds| Timestamp::from_millisecond((seconds * 1e3) as i64).ok());
     time.map_or_else(|| "-".into(), |time| time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string())

@@ -4,6 +4,7 @@
 //! subreaper, so that every orphan below it becomes its own child. One loop waits for requests and for SIGCHLD. When
 //! the other end of the socket closes, whatever the reason, it ends everything below itself and exits. Until then it goes on reporting, should the runner still listen.
 
+mod census;
 mod start;
 mod steps;
 mod surroundings;
@@ -19,6 +20,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::protocol::{Report, Request};
 use super::socket::{self, Buffer, Packet};
+use census::Precedence;
 use start::Starter;
 use steps::Steps;
 
@@ -46,6 +48,7 @@ struct Keeper {
     child_signals: UnixStream,
     starter: Starter,
     steps: Steps,
+    precedence: Precedence,
     unsent: VecDeque<Vec<u8>>,
 }
 
@@ -56,7 +59,8 @@ impl Keeper {
         let control = surroundings::control_socket()?;
         let child_signals = surroundings::child_signals()?;
         let steps = Steps::new(starter.marker_prefix().to_owned());
-        Ok(Keeper { control, is_ending: false, child_signals, starter, steps, unsent: VecDeque::new() })
+        let (precedence, unsent) = (Precedence::default(), VecDeque::new());
+        Ok(Keeper { control, is_ending: false, child_signals, starter, steps, precedence, unsent })
     }
 
     fn serve(mut self) -> io::Result<()> {
@@ -70,6 +74,7 @@ impl Keeper {
                 self.forget_signals()?;
                 self.steps.reap(Instant::now());
             }
+            self.precedence.set(self.steps.has_census());
             self.steps.tick(Instant::now());
             self.unsent.extend(self.steps.take_reports().iter().map(Report::encode));
             self.send_reports();
@@ -116,10 +121,14 @@ impl Keeper {
 
     fn take(&mut self, packet: Packet) {
         match Request::decode(&packet.bytes) {
-            Some(Request::Start(start)) => match self.starter.start(&start, packet.descriptors) {
-                Ok(started) => self.steps.add(&start, started),
-                Err(failure) => self.unsent.push_back(Report::Failed { id: start.id, failure }.encode()),
-            },
+            Some(Request::Start(start)) => {
+                // A child would inherit it.
+                self.precedence.set(false);
+                match self.starter.start(&start, packet.descriptors) {
+                    Ok(started) => self.steps.add(&start, started),
+                    Err(failure) => self.unsent.push_back(Report::Failed { id: start.id, failure }.encode()),
+                }
+            }
             Some(Request::End(id)) => self.steps.end(id, Instant::now()),
             // Both ends are one binary; a packet that is none of ours has no child to answer for.
             None => {}

@@ -12,6 +12,7 @@ use rustix::io::{DupFlags, FdFlags, dup2, dup3, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 
+use super::super::command::Limits;
 use super::super::protocol::{Failure, Start};
 use super::super::{CHILD_ARGUMENT, STEP_VARIABLE, trampoline};
 
@@ -93,7 +94,9 @@ impl Starter {
 
     /// The program itself or the trampoline before it, with the trampoline's pipe.
     fn command(&self, start: &Start) -> io::Result<(Command, Option<(OwnedFd, OwnedFd)>)> {
-        let is_plain = start.user.is_none() && start.limits == Default::default();
+        // Processes are counted by the keeper.
+        let set_before = Limits { processes: None, ..start.limits };
+        let is_plain = start.user.is_none() && set_before == Limits::default();
         let (mut command, pipe) = if is_plain {
             let mut command = Command::new(&start.program);
             if let Some((name, arguments)) = start.arguments.split_first() {

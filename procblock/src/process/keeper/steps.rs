@@ -15,8 +15,9 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, getpgid, getpid, kill_process_group, test_kill_process_group, wait};
 
 use super::super::STEP_VARIABLE;
-use super::super::protocol::{ChildId, ChildKind, Failure, Report, Start};
-use super::super::subtree::{children, environment_value, send_signal, with_descendants};
+use super::super::protocol::{ChildId, ChildKind, End, Failure, Report, Start};
+use super::super::subtree::{Tree, environment_value, send_signal, with_descendants};
+use super::census::Census;
 use super::start::Started;
 
 /// How long after KILL a process is reported as one that does not end.
@@ -66,6 +67,8 @@ struct Step {
     ending: Option<Ending>,
     /// Every process seen below it.
     known: HashSet<Pid>,
+    /// Set for one with a limit of processes.
+    census: Option<Census>,
 }
 
 #[derive(Clone, Copy)]
@@ -108,6 +111,7 @@ impl Steps {
             is_group_gone: false,
             ending: None,
             known: HashSet::new(),
+            census: start.limits.processes.map(|max| Census::new(max, Instant::now())),
         };
         self.steps.insert(start.id, step);
         self.leaders.insert(pid, start.id);
@@ -129,11 +133,12 @@ impl Steps {
 
     /// When [`Steps::tick`] has something to do next.
     pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let deadlines = self.steps.values().filter_map(|step| step.ending.as_ref());
-        deadlines
-            .map(|ending| if ending.is_killed { ending.look_at } else { ending.look_at.min(ending.kill_at) })
-            .min()
-            .map(|at| at.max(now))
+        let deadline = |step: &Step| match (&step.ending, &step.census) {
+            (Some(ending), _) if ending.is_killed => Some(ending.look_at),
+            (Some(ending), _) => Some(ending.look_at.min(ending.kill_at)),
+            (None, census) => census.as_ref().map(Census::count_at),
+        };
+        self.steps.values().filter_map(deadline).min().map(|at| at.max(now))
     }
 
     /// Reaps what ended, and ends what steps left behind.
@@ -187,13 +192,12 @@ impl Steps {
         let Some(step) = self.steps.remove(&id) else { return };
         self.reports.push(match step.failure.and_then(read_failure) {
             Some(failure) => Report::Failed { id, failure },
-            None => Report::Gone {
-                id,
-                status: exited.status,
-                was_asked: step.was_asked,
-                cpu: exited.cpu,
-                stuck: Vec::new(),
-            },
+            None => {
+                let crowd = step.census.and_then(|census| census.crowd());
+                let Exited { status, cpu } = exited;
+                let end = End { status, was_asked: step.was_asked, crowd, cpu, stuck: Vec::new() };
+                Report::Gone { id, end }
+            }
         });
     }
 
@@ -217,7 +221,11 @@ impl Steps {
 
     /// Finds the step of each child of the keeper that the keeper did not start.
     fn adopt(&mut self) {
-        let own = children(getpid());
+        self.adopt_from(&Tree::look());
+    }
+
+    fn adopt_from(&mut self, tree: &Tree) {
+        let own = tree.children(getpid());
         // Only this loop reaps, so every known one is among them.
         if own.len() == self.leaders.len() + self.orphans.len() {
             return;
@@ -285,8 +293,9 @@ impl Steps {
         }
     }
 
-    /// Kills what is over its grace, and looks again at what is ending.
+    /// Counts what has a limit of processes, kills what is over its grace, and looks again at what is ending.
     pub(super) fn tick(&mut self, now: Instant) {
+        self.count_processes(now);
         let due: Vec<ChildId> = self
             .steps
             .iter()
@@ -299,6 +308,46 @@ impl Steps {
         for id in due {
             self.tick_step(id, now);
         }
+    }
+
+    /// Kills the steps that became more processes than they may be.
+    fn count_processes(&mut self, now: Instant) {
+        let is_due =
+            |step: &Step| step.ending.is_none() && step.census.as_ref().is_some_and(|census| census.count_at() <= now);
+        let due: Vec<ChildId> = self.steps.iter().filter(|(_, step)| is_due(step)).map(|(id, _)| *id).collect();
+        if due.is_empty() {
+            return;
+        }
+        let began = Instant::now();
+        let tree = Tree::look();
+        self.adopt_from(&tree);
+        for id in due {
+            let found = tree.with_descendants(self.roots(id));
+            let Some(step) = self.steps.get_mut(&id) else { continue };
+            let is_over = step.census.as_mut().is_some_and(|census| census.takes(found.len() as u64, began));
+            if is_over {
+                // At once, before it has twice as many: what forks without end is not asked to stop.
+                if !step.is_group_gone {
+                    let _ = kill_process_group(step.pid, Signal::KILL);
+                }
+                found.iter().for_each(|pid| send_signal(*pid, Signal::KILL));
+                step.known.extend(found);
+                step.grace = Duration::ZERO;
+                self.begin_end(id, now);
+            }
+        }
+    }
+
+    /// Whether a step is counted: then this process must not be late.
+    pub(super) fn has_census(&self) -> bool {
+        self.steps.values().any(|step| step.census.is_some())
+    }
+
+    /// The child, while it lives, and what of its subtree has come to the keeper.
+    fn roots(&self, id: ChildId) -> Vec<Pid> {
+        let orphans = self.orphans.iter().filter(|(_, owner)| **owner == Owner::Step(id)).map(|(pid, _)| *pid);
+        let leader = self.steps.get(&id).filter(|step| step.exited.is_none()).map(|step| step.pid);
+        orphans.chain(leader).collect()
     }
 
     fn tick_step(&mut self, id: ChildId, now: Instant) {
@@ -329,10 +378,8 @@ impl Steps {
 
     /// Signals the whole subtree; gives how many processes of it were not seen before.
     fn signal(&mut self, id: ChildId, signal: Signal) -> usize {
+        let found = with_descendants(self.roots(id));
         let Some(step) = self.steps.get_mut(&id) else { return 0 };
-        let orphans = self.orphans.iter().filter(|(_, owner)| **owner == Owner::Step(id)).map(|(pid, _)| *pid);
-        let leader = step.exited.is_none().then_some(step.pid);
-        let found = with_descendants(orphans.chain(leader));
         if !step.is_group_gone {
             let _ = kill_process_group(step.pid, signal);
         }
@@ -366,7 +413,9 @@ impl Steps {
         }
         let stuck = stuck.iter().map(|pid| pid.as_raw_nonzero().get().cast_unsigned()).collect();
         let (status, cpu) = step.exited.map(|exited| (exited.status, exited.cpu)).unwrap_or_default();
-        self.reports.push(Report::Gone { id, status, was_asked: step.was_asked, cpu, stuck });
+        let crowd = step.census.and_then(|census| census.crowd());
+        let end = End { status, was_asked: step.was_asked, crowd, cpu, stuck };
+        self.reports.push(Report::Gone { id, end });
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 use unidist::Stop;
 
+use super::cpu::CpuMeter;
 use crate::host::Caller;
 pub(super) use crate::script::waiting::Ended;
 use crate::script::{Allow, Call};
@@ -84,6 +85,7 @@ pub(in crate::script) struct Control {
     is_count_changed: AtomicBool,
     place: AtomicU8,
     wants_turn: AtomicBool,
+    cpu: CpuMeter,
     ended: AtomicU8,
     /// Where the script was when it was ended.
     ended_at: Mutex<Option<String>>,
@@ -115,6 +117,7 @@ impl Control {
             is_count_changed: AtomicBool::new(false),
             place: AtomicU8::new(0),
             wants_turn: AtomicBool::new(false),
+            cpu: CpuMeter::default(),
             ended: AtomicU8::new(0),
             ended_at: Mutex::new(None),
             has_yielded_to_end: AtomicBool::new(false),
@@ -133,6 +136,7 @@ impl Control {
     pub(super) fn begin(&self, deadline: Option<Instant>, memory_max: usize, call: &Call<'_>) {
         self.deadline.store(deadline.map_or(NEVER, |at| self.nanos(at)), Relaxed);
         self.memory_max.store(memory_max, Relaxed);
+        self.cpu.begin_call(call.limits.cpu);
         self.ended.store(0, Relaxed);
         self.wants_turn.store(false, Relaxed);
         self.has_yielded_to_end.store(false, Relaxed);
@@ -162,6 +166,7 @@ impl Control {
         self.stretch_began.store(now, Relaxed);
         self.asked.store(now, Relaxed);
         self.running_since.store(now, Relaxed);
+        self.cpu.begin_stretch();
         self.wants_turn.store(false, Relaxed);
         self.set_place(place);
     }
@@ -169,6 +174,7 @@ impl Control {
     /// Ends a stretch; whether the script was yielded because it should leave its place.
     pub(super) fn end_stretch(&self) -> bool {
         self.running_since.store(0, Relaxed);
+        self.cpu.end_stretch();
         self.wants_turn.swap(false, Relaxed)
     }
 
@@ -210,6 +216,7 @@ impl Control {
         match self.ended.load(Relaxed) {
             0 => None,
             1 => Some(Ended::TimedOut),
+            3 => Some(Ended::CpuSpent),
             _ => Some(Ended::Stopped),
         }
     }
@@ -238,6 +245,10 @@ impl Control {
         }
         if self.with_context(|context| context.stop.is_requested()) {
             self.ended.store(2, Relaxed);
+            return Verdict::End;
+        }
+        if self.cpu.is_spent() {
+            self.ended.store(3, Relaxed);
             return Verdict::End;
         }
         let spent = Duration::from_nanos(now.saturating_sub(self.stretch_began.load(Relaxed)));

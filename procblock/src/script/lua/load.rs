@@ -9,6 +9,7 @@ use mlua::{Function, Lua, Table};
 use parking_lot::Mutex;
 
 use super::failure::{self, ChunkName};
+use super::parameters::Parameters;
 use crate::error::RunError;
 use crate::script::files;
 use crate::script::identity::Identity;
@@ -90,6 +91,8 @@ pub(super) struct Loaded {
     pub(super) entry: Entry,
     /// Which of the arguments it can see.
     pub(super) wanted: [bool; 8],
+    /// Of a file: what its text tells of `ProcessBlock`.
+    parameters: Option<Parameters>,
 }
 
 impl Loaded {
@@ -107,7 +110,8 @@ impl Loaded {
         sources.lock().add(path, identity, &content);
         let function = compile(lua, &environment, &sources, (&path.to_string_lossy(), &content))
             .map_err(|error| failure::from_lua(&error, &sources.lock().chunks))?;
-        Ok(Loaded { text: None, sources, environment, entry: Entry::Process(function), wanted: [true; 8] })
+        let parameters = Parameters::read(&content);
+        Ok(Loaded { text: None, sources, environment, entry: Entry::Process(function), wanted: [true; 8], parameters })
     }
 
     /// A text of a block file, whose first line is `first_line` there.
@@ -124,7 +128,8 @@ impl Loaded {
             .map_err(|error| failure::from_lua(&error, &sources.lock().chunks))?;
         let takes_any = text.contains("...");
         let wanted = ARGUMENTS.map(|argument| takes_any || text.contains(argument));
-        Ok(Loaded { text: Some(Arc::clone(text)), sources, environment, entry: Entry::Body(function), wanted })
+        let text = Some(Arc::clone(text));
+        Ok(Loaded { text, sources, environment, entry: Entry::Body(function), wanted, parameters: None })
     }
 
     /// Uses the global `ProcessBlock`, when the code that ran has defined it; whether it has.
@@ -132,7 +137,12 @@ impl Loaded {
         let Ok(Some(function)) = self.environment.raw_get::<Option<Function>>("ProcessBlock") else { return false };
         let info = function.info();
         let seen = if info.is_vararg { ARGUMENTS.len() } else { usize::from(info.num_params) };
-        self.wanted = std::array::from_fn(|index| index < seen);
+        let parameters = self.parameters.as_ref().filter(|parameters| {
+            let chunk = self.sources.lock().chunks.first().map(ChunkName::for_lua);
+            info.source == chunk && info.line_defined == Some(parameters.line)
+        });
+        let uses = |index| parameters.and_then(|known| known.used.get(index)).is_none_or(|used| *used);
+        self.wanted = std::array::from_fn(|index| index < seen && uses(index));
         self.entry = Entry::Process(function);
         true
     }

@@ -7,10 +7,12 @@
 mod api;
 mod control;
 mod convert;
+mod cpu;
 mod failure;
 #[cfg(test)]
 mod hostile_tests;
 mod load;
+mod parameters;
 mod pool;
 mod run;
 mod syntax;

@@ -88,7 +88,7 @@ impl Pool {
     ) -> Result<tokio::sync::SemaphorePermit<'_>, RunError> {
         let waited = waiting::within(deadline, call.stop, self.free.acquire()).await;
         let permit = waited.map_err(|ended| {
-            let (kind, message) = ended_text(ended, call.timeout);
+            let (kind, message) = ended_text(ended, call);
             RunError::new(kind, format!("{message}; all {} Lua states were in use", self.config.states_max))
         })?;
         permit.map_err(|_| RunError::failed("lua is shut down"))

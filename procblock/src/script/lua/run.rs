@@ -221,7 +221,7 @@ impl State {
     /// Copies of the arguments; those that the script cannot see are left out.
     fn arguments(&self, loaded: &Loaded, call: &Call<'_>) -> mlua::Result<MultiValue> {
         let (lua, array) = (&self.lua, &self.array);
-        let map = |map| GivenMap { map, array }.into_lua(lua);
+        let map = |map: &Map| GivenMap { map, array }.into_lua(lua);
         let value = |value: &Value| match value {
             Value::Null => Ok(LuaValue::Nil),
             value => Given { value, array }.into_lua(lua),
@@ -233,7 +233,7 @@ impl State {
                 _ if !wanted => LuaValue::Nil,
                 0 => map(call.pipe_data)?,
                 1 => value(call.block)?,
-                2 => map(call.request_state)?,
+                2 => map(&call.request_state.to_map())?,
                 3 => map(call.input_data)?,
                 4 => call.tag.into_lua(lua)?,
                 5 => call.cwd.to_string_lossy().as_ref().into_lua(lua)?,
@@ -360,7 +360,7 @@ impl State {
             (_, Some(ended)) => ended,
             (Failed::Lua(error), None) => return failure::from_lua(error, &sources.chunks),
         };
-        let (kind, message) = ended_text(ended, call.timeout);
+        let (kind, message) = ended_text(ended, call);
         let mut failure = RunError::new(kind, message);
         let at = self.control.ended_at();
         failure.place = failure::place_of(at.as_deref().unwrap_or_default(), &sources.chunks);

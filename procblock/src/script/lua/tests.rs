@@ -60,6 +60,24 @@ async fn a_text_may_define_process_block() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_given_the_arguments_that_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("page.lua");
+    let bench = Bench::new().with(json!({"a": 1}));
+    let given = "return {given = {pipe_data ~= nil, block ~= nil, request_state ~= nil, input_data ~= nil}}";
+    for (list, code, expected) in [
+        ("pipe_data, block, request_state, input_data", given, json!([true, false, true, true])),
+        ("p, b, r, i", "return {given = {i.a, p == nil and 0 or 1}}", json!([1, 1])),
+        ("p, b, r, i", "return {given = {i.a}}", json!([1])),
+        ("p, b, ...", "return {given = {select('#', ...), (...) ~= nil}}", json!([6, true])),
+    ] {
+        std::fs::write(&path, format!("-- a page\nfunction ProcessBlock({list})\n{code}\nend\n")).unwrap();
+        let outcome = bench.call(&Script::File(path.clone())).await;
+        assert_eq!(outcome, Ok(json!({"given": expected})), "{list}: {code}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_value_that_cannot_be_passed_on_is_named_by_its_path() {
     for (text, expected) in [
         ("return 5", "the script returned a number, expected a mapping such as {answer = 42}, or nil"),
@@ -387,4 +405,17 @@ async fn stock_table_functions_keep_their_meaning() {
         "list": [0, 1, 2], "last": 3, "joined": "1,2,x", "of_list": "0-1-2", "sorted": true, "empty": true, "bad": false,
     });
     assert_eq!(Bench::new().lua(text).await, Ok(expected));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processor_time_is_limited_and_waiting_costs_none() {
+    let mut bench = Bench::new();
+    bench.limits.cpu = Some(Duration::from_millis(100));
+    let began = Instant::now();
+    let error = bench.lua("while true do end").await.unwrap_err();
+    assert_eq!(error.kind, RunErrorKind::Limit);
+    assert_eq!(error.message, "the script used more CPU time than its limit of 100ms");
+    assert!(began.elapsed() >= Duration::from_millis(90));
+    let text = "for n = 1, 10 do time.sleep(0.02) end return {slept = true}";
+    assert_eq!(bench.lua(text).await, Ok(json!({"slept": true})));
 }

@@ -62,7 +62,7 @@ impl Pool {
         }
         let called = waiting::within(deadline, call.stop, self.call_worker(script, call)).await;
         called.unwrap_or_else(|ended| {
-            let (kind, message) = ended_text(ended, call.timeout);
+            let (kind, message) = ended_text(ended, call);
             let mut error = RunError::new(kind, message);
             error.place = Some(match script {
                 Script::File(path) => path.display().to_string(),

@@ -22,7 +22,12 @@ pub(super) struct Start<'a> {
 pub(super) struct Order<'a> {
     pub(super) source: Source<'a>,
     pub(super) arguments: Arguments<'a>,
+    /// Bytes of address space.
     pub(super) memory: Option<u64>,
+    /// Seconds of processor time, whole ones.
+    pub(super) cpu: Option<u64>,
+    /// Open descriptors, those of the worker included.
+    pub(super) files: Option<u64>,
 }
 
 /// Where the code comes from.

@@ -188,3 +188,27 @@ async fn workers_are_bounded_and_recycled() {
     let (first, after) = (bench.python(big).await.unwrap(), bench.python(big).await.unwrap());
     assert_ne!(first, after);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_of_open_files_is_that_of_one_call() {
+    let mut bench = Bench::new();
+    let text = "files = []\ntry:\n    for n in range(100):\n        files.append(open('/dev/null'))\n\
+                except OSError as problem:\n    return {'opened': len(files), 'error': problem.errno}\n\
+                return {'opened': len(files)}";
+    bench.limits.files = Some(40);
+    let refused = bench.python(text).await.unwrap();
+    assert!(refused["opened"].as_u64().unwrap() < 40 && refused["error"] == 24, "{refused}");
+    bench.limits.files = None;
+    assert_eq!(bench.python(text).await, Ok(json!({"opened": 100})));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processor_time_is_limited_for_one_call() {
+    let mut bench = Bench::new();
+    bench.limits.cpu = Some(Duration::from_millis(200));
+    let error =
+        bench.python("try:\n    while True:\n        pass\nexcept BaseException:\n    return {}").await.unwrap_err();
+    assert_eq!(error.kind, RunErrorKind::Limit);
+    assert_eq!(error.message, "the script used more CPU time than its limit of 200ms");
+    assert_eq!(bench.python("return {'a': 1}").await, Ok(json!({"a": 1})));
+}

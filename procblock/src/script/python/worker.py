@@ -7,6 +7,7 @@ each "host" is answered, and in the end "result" or "failure".
 import ast
 import importlib
 import json
+import math
 import os
 import resource
 import signal
@@ -395,15 +396,23 @@ def describe(problem, source):
 
 
 def limited_run(message):
-    limit = message["memory"]
-    if limit is None:
-        return run(message)
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    cpu = message["cpu"]
+    if cpu is not None:
+        # The kernel's limit is for the life of the process: beyond what was used before, it ends this worker.
+        cpu += math.ceil(time.process_time())
+    wanted = ((resource.RLIMIT_CPU, cpu), (resource.RLIMIT_NOFILE, message["files"]),
+              (resource.RLIMIT_AS, message["memory"]))
+    before = []
     try:
+        for kind, limit in wanted:
+            if limit is not None:
+                old = resource.getrlimit(kind)
+                resource.setrlimit(kind, (limit if old[1] < 0 else min(limit, old[1]), old[1]))
+                before.append((kind, old))
         return run(message)
     finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
+        for kind, old in reversed(before):
+            resource.setrlimit(kind, old)
 
 
 def answer(message):

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::UnixStream;
 
@@ -11,7 +12,8 @@ use super::{READER, WORKER};
 use crate::error::{RunError, RunErrorKind};
 use crate::host::Host;
 use crate::script::processes::{Processes, Program, WorkerProcess};
-use crate::script::{Call, Script, ScriptConfig, logging};
+use crate::script::waiting::Ended;
+use crate::script::{Call, Script, ScriptConfig, ended_text, logging};
 use crate::value::Map;
 
 /// Calls after which a worker is replaced.
@@ -19,6 +21,9 @@ const CALLS_MAX: u32 = 1000;
 
 /// A worker that holds more is replaced, in bytes.
 const RESIDENT_MAX: u64 = 256 * 1000 * 1000;
+
+/// How the end of a worker that used up its processor time is told: signal 24.
+const CPU_SIGNAL: &str = "signal 24";
 
 /// A running interpreter that waits for calls.
 pub(super) struct Worker {
@@ -92,12 +97,13 @@ impl Worker {
         };
         let folder = Path::new(&*name).parent().unwrap_or(Path::new("")).to_string_lossy();
         let cwd = call.cwd.to_string_lossy();
+        let request_state = call.request_state.to_map();
         let order = Order {
             source: Source { name: &name, folder: &folder, text, first_line },
             arguments: Arguments {
                 pipe_data: call.pipe_data,
                 block: call.block,
-                request_state: call.request_state,
+                request_state: &request_state,
                 input_data: call.input_data,
                 tag: call.tag,
                 cwd: &cwd,
@@ -105,10 +111,12 @@ impl Worker {
                 block_parent: call.block_parent,
             },
             memory: call.limits.memory,
+            cpu: call.limits.cpu.map(whole_seconds),
+            files: call.limits.files,
         };
         match self.converse(&order, call, host).await {
             Ok(result) => result,
-            Err(error) => Err(self.broken(&error, &name).await),
+            Err(error) => Err(self.broken(&error, &name, call).await),
         }
     }
 
@@ -149,19 +157,29 @@ impl Worker {
         }
     }
 
-    async fn broken(&mut self, error: &io::Error, name: &str) -> RunError {
+    async fn broken(&mut self, error: &io::Error, name: &str, call: &Call<'_>) -> RunError {
         let is_gone =
             matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
-        let message = if is_gone {
-            format!("the Python worker {} during the call", self.process.ended().await)
+        let (kind, message) = if is_gone {
+            let end = self.process.ended().await;
+            if call.limits.cpu.is_some() && end.contains(CPU_SIGNAL) {
+                ended_text(Ended::CpuSpent, call)
+            } else {
+                (RunErrorKind::Failed, format!("the Python worker {end} during the call"))
+            }
         } else {
             self.process.kill();
-            format!("the Python worker did not answer as expected: {error}")
+            (RunErrorKind::Failed, format!("the Python worker did not answer as expected: {error}"))
         };
-        let mut failure = RunError::failed(message);
+        let mut failure = RunError::new(kind, message);
         failure.place = Some(name.to_owned());
         failure
     }
+}
+
+/// The kernel counts whole seconds.
+fn whole_seconds(cpu: Duration) -> u64 {
+    (cpu.as_secs() + u64::from(cpu.subsec_nanos() > 0)).max(1)
 }
 
 fn over_memory() -> RunError {

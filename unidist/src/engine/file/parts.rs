@@ -8,22 +8,28 @@ use event_listener::Event;
 use serde_json::Value;
 
 use super::FileEngine;
+use crate::engine::fenced;
 use crate::engine::request::Answer;
 use crate::engine::{
-    AddAnswer, AddTicket, Condition, Counters, DeliveryTicket, Edge, Logs, Queues, State, StateWrite, TakeAnswer,
-    Verdict, Want,
+    AddAnswer, AddTicket, Condition, CounterValues, Counters, DeliveryTicket, Edge, Logs, Queues, State, StateWrite,
+    TakeAnswer, Verdict, Want,
 };
 use crate::error::Error;
 use crate::messagequeue::{Added, Delivery, Message, NewMessage, QueueOptions, QueueStatus};
 use crate::name::is_private;
 use crate::sharedlog::{LogOptions, LogPage, LogStatus};
 use crate::sharedstate::{Compared, KeyFilter, StateEntry};
-use crate::watch::{WatchFilter, WatchSource};
+use crate::watch::{CounterEvent, NameFilter, QueueEvent, WatchFilter, WatchSource};
 
 impl FileEngine {
     /// Runs a change of the thing of this name and waits for the disk.
     fn keep<T: Answer>(&self, name: &str, change: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-        if is_private(name) { change() } else { self.writer.keep(change) }
+        match fenced::carried() {
+            None if is_private(name) => change(),
+            None => self.writer.keep(change),
+            Some(fence) if is_private(name) && is_private(&fence.lock) => self.memory.locks.fenced(&fence, change),
+            Some(fence) => self.writer.keep(|| self.memory.locks.fenced(&fence, change)),
+        }
     }
 }
 
@@ -46,6 +52,14 @@ impl Counters for FileEngine {
 
     fn all(&self) -> Result<Vec<(Arc<str>, i64)>, Error> {
         self.memory.counters.all()
+    }
+
+    fn snapshot(&self) -> Result<CounterValues, Error> {
+        self.memory.counters.snapshot()
+    }
+
+    fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<CounterEvent>>, Error> {
+        self.memory.counters.watch(filter, from)
     }
 }
 
@@ -147,6 +161,14 @@ impl Queues for FileEngine {
 
     fn status(&self, queue: &str) -> Result<Option<QueueStatus>, Error> {
         self.writer.look(|| self.memory.queues.status(queue))
+    }
+
+    fn snapshot(&self, queue: &str) -> Result<(Option<QueueStatus>, u64), Error> {
+        self.writer.look(|| self.memory.queues.snapshot(queue))
+    }
+
+    fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<QueueEvent>>, Error> {
+        self.memory.queues.watch(filter, from)
     }
 
     fn names(&self) -> Result<Vec<Arc<str>>, Error> {

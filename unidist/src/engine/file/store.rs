@@ -2,6 +2,7 @@
 //!
 //! Every write is one transaction, synced before `write` returns. The summary row is written with each.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use rusqlite::backup::{Backup, StepResult};
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::encode::{self, Batch, Step};
 use super::folder::{FolderLock, create_private};
 use super::migrate;
+use super::reserve::Reserve;
 use super::row::{Cells, Digest, Key, TABLES, Table, checksum};
 use crate::error::Error;
 
@@ -54,6 +56,17 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
+impl From<std::io::Error> for Fault {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                Fault::Full { is_limit: false }
+            }
+            _ => Fault::System(error.to_string()),
+        }
+    }
+}
+
 /// What the store says of itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Summary {
@@ -69,6 +82,7 @@ pub(super) struct Store {
     pub(super) summary: Summary,
     sql: [Sql; TABLES],
     pages_max: u64,
+    reserve: Reserve,
     /// Released after the connection is closed.
     lock: Option<FolderLock>,
 }
@@ -165,7 +179,7 @@ impl Store {
 
     /// Makes a store at a path of its own.
     pub(super) fn create_at(path: &Path) -> Result<Self, Fault> {
-        create_private(path).map_err(|error| Fault::System(error.to_string()))?;
+        create_private(path)?;
         let mut store = Self::over(path, u64::MAX)?;
         store.create()?;
         store.summary = store.read_summary()?;
@@ -177,7 +191,8 @@ impl Store {
         let pages_max = (bytes_max / PAGE_BYTES).clamp(64, u64::from(u32::MAX - 2));
         let sql = Table::ALL.map(Sql::new);
         connection.query_row(&format!("PRAGMA max_page_count = {pages_max}"), [], |_| Ok(()))?;
-        Ok(Store { connection, summary: Summary::default(), sql, pages_max, lock: None })
+        let reserve = Reserve::open(path)?;
+        Ok(Store { connection, summary: Summary::default(), sql, pages_max, reserve, lock: None })
     }
 
     fn is_empty(&self) -> Result<bool, Fault> {
@@ -357,6 +372,8 @@ impl Store {
             }
         }
         write_summary(&transaction, summary)?;
+        let pages: i64 = transaction.prepare_cached("PRAGMA page_count")?.query_row([], |row| row.get(0))?;
+        self.reserve.hold(pages.cast_unsigned() * PAGE_BYTES)?;
         Ok(transaction.commit()?)
     }
 

@@ -246,6 +246,10 @@ impl Writer {
             batch.add(change, dates);
         }
         batch.fence = fence;
+        if let Some(memory) = self.image.get().and_then(Weak::upgrade) {
+            // Those that watchers of counters and queues were told count too: none of them is given again.
+            batch.revision = memory.state.newest_revision();
+        }
         let Some(store) = store else { return group.finish(&Err(self.refusal("the store is closed"))) };
         match store.write(batch) {
             Ok(()) => {

@@ -3,6 +3,7 @@
 //! Nothing survives the process. The parts do not know each other; they share the timers and the limits.
 
 mod counters;
+mod feed;
 mod file_name;
 mod host_folder;
 mod locks;
@@ -14,6 +15,7 @@ mod state;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use self::counters::MemoryCounters;
 use self::host_folder::HostFolder;
@@ -28,6 +30,7 @@ use super::{Counters, Engine, Locks, Logs, Queues, State};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::sharedlock::Fence;
 use crate::timer::Timers;
 
 pub(crate) use self::host_folder::default_folder;
@@ -63,11 +66,12 @@ impl MemoryEngine {
     ) -> Self {
         let records = Records::new(journal);
         let host = lock_folder.map(HostFolder::new);
+        let revision = Arc::new(AtomicU64::new(0));
         MemoryEngine {
-            counters: MemoryCounters::new(limits.names_max, records.clone()),
+            counters: MemoryCounters::new(&limits, records.clone(), revision.clone()),
             locks: MemoryLocks::new(timers.clone(), host, &limits, records.clone()),
-            state: MemoryState::new(timers.clone(), &limits, records.clone()),
-            queues: MemoryQueues::new(timers.clone(), &limits, records.clone()),
+            queues: MemoryQueues::new(timers.clone(), &limits, records.clone(), revision.clone()),
+            state: MemoryState::new(timers.clone(), &limits, records.clone(), revision),
             logs: MemoryLogs::new(timers.clone(), &limits, records),
             timers,
             limits,
@@ -102,6 +106,10 @@ impl Engine for MemoryEngine {
 
     fn logs(&self) -> &dyn Logs {
         &self.logs
+    }
+
+    fn fenced(&self, fence: &Fence, change: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error> {
+        self.locks.fenced(fence, change)
     }
 
     fn lock_keepers(&self) -> Result<Vec<std::fs::File>, Error> {

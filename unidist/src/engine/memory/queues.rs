@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::feed::Feed;
 use super::queue::{Notes, Queue};
 use super::shards::Shards;
 use crate::engine::journal::{Change, Records};
@@ -17,6 +18,7 @@ use crate::limits::Limits;
 use crate::messagequeue::{Added, DEAD_SUFFIX, Delivery, Message, NewMessage, QueueOptions, QueueStatus, WhenFull};
 use crate::timer::Timers;
 use crate::wait::Ticket;
+use crate::watch::{NameFilter, QueueChange, QueueEvent, WatchSource};
 
 pub(crate) struct MemoryQueues {
     shards: Shards<Box<Queue>>,
@@ -25,6 +27,7 @@ pub(crate) struct MemoryQueues {
     numbers_used: AtomicU64,
     timers: Arc<Timers>,
     records: Records,
+    feed: Feed<QueueEvent>,
     me: Weak<MemoryQueues>,
 }
 
@@ -36,13 +39,14 @@ struct After {
 }
 
 impl MemoryQueues {
-    pub(super) fn new(timers: Arc<Timers>, limits: &Limits, records: Records) -> Arc<Self> {
+    pub(super) fn new(timers: Arc<Timers>, limits: &Limits, records: Records, revision: Arc<AtomicU64>) -> Arc<Self> {
         Arc::new_cyclic(|me| MemoryQueues {
             shards: Shards::new("queues", limits.names_max),
             waiters_max: limits.waiters_max,
             numbers_used: AtomicU64::new(0),
             timers,
             records,
+            feed: Feed::new(revision, limits.watch_events_max),
             me: me.clone(),
         })
     }
@@ -52,6 +56,7 @@ impl MemoryQueues {
         let now = self.timers.now();
         let mut shard = self.shards.lock(name);
         let queue = shard.get_mut(name)?;
+        queue.gather_news(self.feed.is_noted());
         queue.settle(now);
         let result = act(queue, now);
         let after = self.settle(name, queue, now);
@@ -68,6 +73,7 @@ impl MemoryQueues {
             Some(queue) => queue,
             None => self.shards.get_or_insert(&mut shard, name, || self.new_queue(name))?,
         };
+        queue.gather_news(self.feed.is_noted());
         queue.settle(now);
         let result = act(queue, now);
         let after = self.settle(name, queue, now);
@@ -111,9 +117,22 @@ impl MemoryQueues {
         if let Some(notes) = queue.take_notes() {
             self.record(name, notes);
         }
+        self.tell(name, queue);
         let dead_letters = queue.take_dead_letters();
         let dead_queue = queue.options.dead_letters.clone().filter(|_| !dead_letters.is_empty());
         After { alarm: due, dead_letters, dead_queue }
+    }
+
+    /// Tells those who watch what happened to the queue. It is locked.
+    fn tell(&self, name: &str, queue: &mut Queue) {
+        let news = queue.take_news();
+        if news.is_empty() {
+            return;
+        }
+        let name: Arc<str> = Arc::from(name);
+        for (change, count) in news {
+            self.feed.tell(|revision| QueueEvent { queue: name.clone(), revision, change, count });
+        }
     }
 
     fn record(&self, name: &str, notes: Notes) {
@@ -138,8 +157,14 @@ impl MemoryQueues {
             self.shards.insert_kept(&mut shard, Arc::from(name), self.new_queue(name));
         }
         let Some(queue) = shard.get_mut(name) else { return };
+        queue.gather_news(false);
         act(queue, now);
         queue.drop_notes();
+        if self.feed.is_noted() {
+            queue.gather_news(true);
+            queue.tell_all(QueueChange::Restored);
+            self.tell(name, queue);
+        }
         queue.alarm = Some(now);
         drop(shard);
         self.finish(name, After { alarm: Some(now), dead_letters: Vec::new(), dead_queue: None });
@@ -189,6 +214,13 @@ impl MemoryQueues {
     fn record_gone(&self, name: &str, queue: &Queue) {
         let last_number = queue.last_number;
         self.records.add(name, || Change::QueueGone { name: Arc::from(name), last_number });
+    }
+
+    fn tell_deleted(&self, name: &str) {
+        if self.feed.is_noted() {
+            let (queue, change) = (Arc::from(name), QueueChange::Deleted);
+            self.feed.tell(|revision| QueueEvent { queue, revision, change, count: 0 });
+        }
     }
 
     fn ring(&self, name: &str, due: Duration) {
@@ -285,12 +317,14 @@ impl Queues for MemoryQueues {
         let Some(queue) = shard.get_mut(name) else { return Ok(false) };
         if queue.waiting() == 0 {
             self.record_gone(name, queue);
+            self.tell_deleted(name);
             self.numbers_used.fetch_max(queue.last_number, Ordering::Relaxed);
             self.shards.remove(&mut shard, name);
             return Ok(true);
         }
         self.record_gone(name, queue);
         queue.reset(default_options(name));
+        self.tell_deleted(name);
         drop(shard);
         self.with(name, |_, _| ());
         Ok(true)
@@ -302,6 +336,19 @@ impl Queues for MemoryQueues {
 
     fn status(&self, name: &str) -> Result<Option<QueueStatus>, Error> {
         Ok(self.with(name, |queue, now| queue.status(now)))
+    }
+
+    fn snapshot(&self, name: &str) -> Result<(Option<QueueStatus>, u64), Error> {
+        self.feed.begin(|| drop(self.shards.lock_all()));
+        self.with(name, |_, _| ());
+        let shard = self.shards.lock(name);
+        let status = shard.get(name).map(|queue| queue.status(self.timers.now()));
+        Ok((status, self.feed.revision()))
+    }
+
+    fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<QueueEvent>>, Error> {
+        self.feed.begin(|| drop(self.shards.lock_all()));
+        self.feed.watch(move |event| filter.passes(&event.queue), from)
     }
 
     fn names(&self) -> Result<Vec<Arc<str>>, Error> {

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::sharedstate::{Compared, KeyFilter, StateEntry};
 use crate::timer::{TimerId, Timers};
-use crate::watch::{Change, StateEvent, WatchFilter, WatchQueue, WatchSource};
+use crate::watch::{Change, StateEvent, WatchFilter, WatchQueue, WatchSource, check_from};
 
 const SHARDS: usize = 64;
 /// Changes that a shard keeps for watchers that begin in the past.
@@ -33,7 +33,8 @@ pub(crate) struct MemoryState {
     keys: AtomicUsize,
     keys_max: usize,
     watch_events_max: usize,
-    revision: AtomicU64,
+    /// The store's newest revision; counters and queues draw theirs from it, too.
+    revision: Arc<AtomicU64>,
     watchers: Mutex<Vec<Weak<WatchQueue>>>,
     /// Their number; changes only while all shards are locked or on its way to zero.
     watcher_count: AtomicUsize,
@@ -67,14 +68,14 @@ impl Entry {
 }
 
 impl MemoryState {
-    pub(super) fn new(timers: Arc<Timers>, limits: &Limits, records: Records) -> Arc<Self> {
+    pub(super) fn new(timers: Arc<Timers>, limits: &Limits, records: Records, revision: Arc<AtomicU64>) -> Arc<Self> {
         Arc::new_cyclic(|me| MemoryState {
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| Padded(RwLock::default())).collect(),
             keys: AtomicUsize::new(0),
             keys_max: limits.names_max,
             watch_events_max: limits.watch_events_max,
-            revision: AtomicU64::new(0),
+            revision,
             watchers: Mutex::default(),
             watcher_count: AtomicUsize::new(0),
             timers,
@@ -259,6 +260,11 @@ impl MemoryState {
         self.revision.store(revision, Ordering::SeqCst);
     }
 
+    #[cfg(feature = "file")]
+    pub(crate) fn newest_revision(&self) -> u64 {
+        self.revision.load(Ordering::SeqCst)
+    }
+
     fn entry_of(&self, bucket: &Arc<str>, key: &Arc<str>, entry: &Entry) -> StateEntry {
         let remaining = entry.expires.map(|id| id.due().saturating_sub(self.timers.now()));
         let (bucket, key, value) = (bucket.clone(), key.clone(), entry.value.clone());
@@ -367,25 +373,13 @@ impl State for MemoryState {
         let mut past: Vec<&StateEvent> = Vec::new();
         if let Some(from) = from {
             let forgotten = shards.iter().map(|shard| shard.forgotten).max().unwrap_or(0);
-            if from < forgotten {
-                let reason =
-                    format!("changes since revision {from} are forgotten up to {forgotten}; read the state anew");
-                return Err(Error::FellBehind { what: "state changes".to_owned(), reason });
-            }
-            let newest = self.revision.load(Ordering::SeqCst);
-            if from > newest {
-                let reason = format!("revision {from} is not reached, the newest is {newest}; read the state anew");
-                return Err(Error::FellBehind { what: "state changes".to_owned(), reason });
-            }
+            check_from::<StateEvent>(from, forgotten, self.revision.load(Ordering::SeqCst))?;
             let events = shards.iter().flat_map(|shard| shard.history.iter().map(|(event, _)| event));
             past = events.filter(|event| event.revision > from).collect();
             past.sort_by_key(|event| event.revision);
         }
-        let passing = past.iter().filter(|event| filter.passes(&event.bucket, &event.key)).count();
-        let queue = WatchQueue::new(filter, self.watch_events_max.max(passing));
-        for event in past {
-            queue.push(event);
-        }
+        let passes = move |event: &StateEvent| filter.passes(&event.bucket, &event.key);
+        let queue = WatchQueue::beginning_with(passes, self.watch_events_max, past.into_iter());
         queue.is_complete_up_to(self.revision.load(Ordering::SeqCst));
         let mut watchers = self.watchers.lock();
         watchers.retain(|watcher| watcher.strong_count() > 0);

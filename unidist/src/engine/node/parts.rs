@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_listener::Event;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::NodeEngine;
 use super::waits::AnyTicket;
-use super::watch::RemoteWatch;
+use super::watch::{RemoteWatch, Told};
 use crate::engine::request::Turn;
 use crate::engine::{
-    AddAnswer, AddTicket, Condition, Counters, DeliveryTicket, Edge, Grant, HolderKey, LockAnswer, LockTicket, Locks,
-    Logs, Queues, State, StateWrite, TakeAnswer, Verdict, Want,
+    AddAnswer, AddTicket, Condition, CounterValues, Counters, DeliveryTicket, Edge, Grant, HolderKey, LockAnswer,
+    LockTicket, Locks, Logs, Queues, State, StateWrite, TakeAnswer, Verdict, Want,
 };
 use crate::error::Error;
 use crate::messagequeue::{Added, Delivery, Message, NewMessage, QueueOptions, QueueStatus};
@@ -21,11 +22,25 @@ use crate::sharedlock::{LockInfo, LockRequest, Owner};
 use crate::sharedlog::{LogOptions, LogPage, LogStatus};
 use crate::sharedstate::{Compared, KeyFilter, Search, StateEntry};
 use crate::wait::Ticket;
-use crate::watch::{WatchFilter, WatchSource};
+use crate::watch::{CounterEvent, NameFilter, QueueEvent, WatchEvent, WatchFilter, WatchSource};
 use crate::wire::ask::{AddAsk, Ask, HolderAsk, LockAsk, SetAsk, VerdictAsk};
 
 fn owned(name: &str) -> String {
     name.to_owned()
+}
+
+impl NodeEngine {
+    fn watch_there<E: WatchEvent + DeserializeOwned>(
+        &self,
+        wait: u64,
+        ask: &Ask,
+    ) -> Result<Arc<dyn WatchSource<E>>, Error> {
+        let revision: u64 = self.client.ask(ask)?;
+        let watch = RemoteWatch::new(self.client.clone(), wait, revision);
+        let told: Arc<dyn Told> = watch.clone();
+        self.client.add_watch(wait, Arc::downgrade(&told))?;
+        Ok(watch)
+    }
 }
 
 impl Counters for NodeEngine {
@@ -61,6 +76,19 @@ impl Counters for NodeEngine {
         let mut all: Vec<(Arc<str>, i64)> = self.client.ask(&Ask::CounterAll {})?;
         all.extend(self.local.counters.all()?);
         Ok(all)
+    }
+
+    /// Without those of this process alone, which have revisions of their own.
+    fn snapshot(&self) -> Result<CounterValues, Error> {
+        self.client.ask(&Ask::CounterSnapshot {})
+    }
+
+    fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<CounterEvent>>, Error> {
+        if filter.only().is_some_and(is_private) {
+            return self.local.counters.watch(filter, from);
+        }
+        let wait = self.client.next_wait();
+        self.watch_there(wait, &Ask::CounterWatch { wait, filter, from })
     }
 }
 
@@ -242,10 +270,7 @@ impl State for NodeEngine {
             return self.local.state.watch(filter, from);
         }
         let wait = self.client.next_wait();
-        let revision: u64 = self.client.ask(&Ask::Watch { wait, filter, from })?;
-        let watch = RemoteWatch::new(self.client.clone(), wait, revision);
-        self.client.add_watch(wait, &watch)?;
-        Ok(watch)
+        self.watch_there(wait, &Ask::Watch { wait, filter, from })
     }
 }
 
@@ -371,6 +396,21 @@ impl Queues for NodeEngine {
             return self.local.queues.status(queue);
         }
         self.client.ask(&Ask::QueueStatus { queue: owned(queue) })
+    }
+
+    fn snapshot(&self, queue: &str) -> Result<(Option<QueueStatus>, u64), Error> {
+        if is_private(queue) {
+            return self.local.queues.snapshot(queue);
+        }
+        self.client.ask(&Ask::QueueSnapshot { queue: owned(queue) })
+    }
+
+    fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<QueueEvent>>, Error> {
+        if filter.only().is_some_and(is_private) {
+            return self.local.queues.watch(filter, from);
+        }
+        let wait = self.client.next_wait();
+        self.watch_there(wait, &Ask::QueueWatch { wait, filter, from })
     }
 
     fn names(&self) -> Result<Vec<Arc<str>>, Error> {

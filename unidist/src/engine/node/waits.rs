@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::client::{Client, Request};
 use super::connection::{Broken, Connection};
 use super::lanes::Lane;
-use super::watch::RemoteWatch;
+use super::watch::Told;
 use crate::engine::request::Turn;
 use crate::engine::{AddTicket, DeliveryTicket, Grant, LockTicket};
 use crate::error::Error;
@@ -40,7 +40,7 @@ struct State {
     pending: HashMap<u64, Pending>,
     /// Waits by the address of their ticket.
     by_ticket: HashMap<usize, u64>,
-    watches: HashMap<u64, Weak<RemoteWatch>>,
+    watches: HashMap<u64, Weak<dyn Told>>,
     follows: HashMap<String, Arc<Event>>,
     /// A wait whose answer is being given.
     settling: Option<u64>,
@@ -204,8 +204,8 @@ impl Client {
     }
 
     /// Registers a watch that the owner knows.
-    pub(super) fn add_watch(self: &Arc<Self>, wait: u64, watch: &Arc<RemoteWatch>) -> Result<(), Error> {
-        self.waits.state.lock().watches.insert(wait, Arc::downgrade(watch));
+    pub(super) fn add_watch(self: &Arc<Self>, wait: u64, watch: Weak<dyn Told>) -> Result<(), Error> {
+        self.waits.state.lock().watches.insert(wait, watch);
         self.start_notes()
     }
 
@@ -272,7 +272,7 @@ impl Client {
                     stale.push((*wait, pending.ask.clone(), pending.lane));
                 }
             }
-            let watches: Vec<Arc<RemoteWatch>> = state.watches.values().filter_map(Weak::upgrade).collect();
+            let watches: Vec<Arc<dyn Told>> = state.watches.values().filter_map(Weak::upgrade).collect();
             (stale, watches, state.follows.clone())
         };
         // In the order in which they came.

@@ -43,6 +43,18 @@ fn every_method_and_format_draws_seven_fields() {
 }
 
 #[test]
+fn a_dark_picture_has_the_same_shapes_on_another_ground() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.rrd");
+    series(&path, &["user"]);
+    let light = draw(&path, &GraphSpec::default(), &window(), GraphFormat::Svg).unwrap();
+    let dark = GraphSpec { is_dark: true, ..GraphSpec::default() };
+    let dark = draw(&path, &dark, &window(), GraphFormat::Svg).unwrap();
+    assert_eq!(shapes(&light), shapes(&dark));
+    assert_ne!(light, dark);
+}
+
+#[test]
 fn title_label_and_legend_are_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.rrd");

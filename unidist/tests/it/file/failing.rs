@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::{TempDir, tempdir};
@@ -10,6 +11,9 @@ use tempfile::{TempDir, tempdir};
 use super::{open, url};
 use crate::common::{AT_ONCE, seconds, until};
 use unidist::{AcquireOptions, AddOptions, Change, SetOptions, Stop, Unidist, WatchFilter};
+
+/// Far longer than the disk stays full in a test.
+const TAKE_MAX: Duration = Duration::from_secs(30);
 
 /// A file system of its own that can be filled; unmounted when dropped.
 struct SmallDisk(TempDir);
@@ -33,7 +37,7 @@ impl SmallDisk {
 
     /// Takes all the space that is left.
     fn fill(&self) {
-        let Ok(mut file) = std::fs::File::create(self.ballast()) else { return };
+        let Ok(mut file) = std::fs::File::options().create(true).append(true).open(self.ballast()) else { return };
         while std::io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
     }
 
@@ -48,7 +52,8 @@ impl Drop for SmallDisk {
     }
 }
 
-/// A store on a disk of its own, with its log as large as it gets, and then no space left.
+/// A store on a disk of its own without any space left. Its log is empty: on a full disk it is all that can be given back,
+/// so that small changes go on where it is large.
 fn store_on_full_disk() -> Option<(SmallDisk, PathBuf, Unidist)> {
     let disk = SmallDisk::new(8 << 20)?;
     let folder = disk.path().join("store");
@@ -60,10 +65,22 @@ fn store_on_full_disk() -> Option<(SmallDisk, PathBuf, Unidist)> {
     assert!(shared.sharedlog().append("l", json!("before")).is_ok());
     let add = |message: &str| shared.messagequeue().add("q", json!(message), &AddOptions::default(), &Stop::new());
     assert!(add("before").is_ok());
-    disk.fill();
-    // What is left in the log's last pages takes a few more changes.
-    until(|| shared.sharedcounter().increment("filler", 1).is_err());
+    drop(shared);
+    let shared = open_on_full_disk(&disk, &folder);
     Some((disk, folder, shared))
+}
+
+fn open_on_full_disk(disk: &SmallDisk, folder: &Path) -> Unidist {
+    for _ in 0..100 {
+        let shared = open(folder);
+        disk.fill();
+        if shared.sharedcounter().increment("filler", 1).is_err() {
+            return shared;
+        }
+        // A child of another test that is between fork and exec still had the removed log open, and gave its space back.
+        disk.free();
+    }
+    panic!("the disk is never full");
 }
 
 #[test]
@@ -102,6 +119,18 @@ fn on_a_full_disk_changes_are_refused_reads_go_on_and_changes_work_when_there_is
 }
 
 #[test]
+fn a_store_of_a_part_of_the_disk_is_never_kept_from_writing_by_its_own_log() {
+    let Some(disk) = SmallDisk::new(8 << 20) else { return };
+    let shared = open(&disk.path().join("store"));
+    for round in 0..40 {
+        for key in 0..25 {
+            let value = json!(format!("{round}{}", "x".repeat(100_000)));
+            shared.sharedstate().set("b", &key.to_string(), value).unwrap();
+        }
+    }
+}
+
+#[test]
 fn watchers_are_told_of_values_that_go_back() {
     let Some((_disk, _, shared)) = store_on_full_disk() else { return };
     let state = shared.sharedstate();
@@ -116,15 +145,16 @@ fn watchers_are_told_of_values_that_go_back() {
 
 #[test]
 fn a_consumer_that_waits_gets_no_message_that_was_refused() {
-    let Some((disk, _, shared)) = store_on_full_disk() else { return };
-    let (queues, stop) = (shared.messagequeue(), Stop::new());
+    let Some((disk, folder, shared)) = store_on_full_disk() else { return };
+    let stop = Stop::new();
     disk.free();
-    queues.take("q", AT_ONCE, &stop).unwrap();
+    shared.messagequeue().take("q", AT_ONCE, &stop).unwrap();
+    drop(shared);
+    let shared = open_on_full_disk(&disk, &folder);
+    let queues = shared.messagequeue();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| queues.take("q", Some(seconds(60)), &Stop::new()));
         until(|| queues.status("q").unwrap().unwrap().consumers_waiting == 1);
-        disk.fill();
-        until(|| shared.sharedcounter().increment("filler", 1).is_err());
         assert!(queues.add("q", json!("x".repeat(100_000)), &AddOptions::default(), &stop).is_err());
         assert_eq!(waiting.join().unwrap().unwrap_err().code(), "not_written");
     });
@@ -135,14 +165,7 @@ fn a_consumer_that_waits_gets_no_message_that_was_refused() {
 fn a_message_taken_on_a_full_disk_stays_in_its_queue() {
     let Some((disk, _, shared)) = store_on_full_disk() else { return };
     let (queues, stop) = (shared.messagequeue(), Stop::new());
-    while let Ok(taken) = queues.take("q", AT_ONCE, &stop) {
-        // The log had space for this one.
-        assert!(taken.is_some());
-        disk.free();
-        queues.add("q", json!("before"), &AddOptions::default(), &stop).unwrap();
-        disk.fill();
-        until(|| shared.sharedcounter().increment("filler", 1).is_err());
-    }
+    assert_eq!(queues.take("q", AT_ONCE, &stop).unwrap_err().code(), "not_written");
     assert_eq!(queues.all("q", 10).unwrap()[0].message, json!("before"));
     disk.free();
     assert_eq!(queues.take("q", AT_ONCE, &stop).unwrap().unwrap().message, json!("before"));
@@ -196,4 +219,70 @@ fn under_sync_interval_a_full_disk_refuses_new_changes_and_keeps_the_acknowledge
     let shared = open(&folder);
     assert_eq!(shared.sharedstate().get("b", "k").unwrap().unwrap()[0], json!(acknowledged));
     assert_eq!(shared.sharedcounter().get("c").unwrap(), 1);
+}
+
+#[test]
+fn exactly_the_acknowledged_changes_count_while_the_disk_is_filled_and_freed() {
+    let Some(disk) = SmallDisk::new(8 << 20) else { return };
+    let folder = disk.path().join("store");
+    let shared = open(&folder);
+    let (acknowledged, refused, is_over) = (AtomicI64::new(0), AtomicI64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let _end = End(&is_over);
+        for thread in 0..8_i64 {
+            let (shared, acknowledged, refused, is_over) = (&shared, &acknowledged, &refused, &is_over);
+            scope.spawn(move || {
+                let stop = Stop::new();
+                for number in 0_i64.. {
+                    let value = json!("x".repeat(3_000));
+                    let key = format!("{thread} {}", number % 50);
+                    let changes = [
+                        shared.sharedcounter().increment("one", 1).is_ok(),
+                        shared.sharedstate().set("b", &key, value.clone()).is_ok(),
+                        shared.messagequeue().add("q", value, &AddOptions::default(), &stop).is_ok(),
+                    ];
+                    acknowledged.fetch_add(i64::from(changes[0]), Ordering::SeqCst);
+                    refused.fetch_add(changes.iter().filter(|is_ok| !**is_ok).count() as i64, Ordering::SeqCst);
+                    if changes[2] {
+                        // What was added can be taken, once the disk lets it be removed.
+                        let since = Instant::now();
+                        while let Err(error) = shared.messagequeue().take("q", AT_ONCE, &stop).map(Option::unwrap) {
+                            assert_eq!(error.code(), "not_written");
+                            assert!(since.elapsed() < TAKE_MAX, "{error}");
+                            refused.fetch_add(1, Ordering::SeqCst);
+                        }
+                    }
+                    if is_over.load(Ordering::SeqCst) {
+                        return;
+                    }
+                }
+            });
+        }
+        for _ in 0..5 {
+            let before = refused.load(Ordering::SeqCst);
+            // Again and again: the store gives back what its log takes when it meets a full disk.
+            until(|| {
+                disk.fill();
+                refused.load(Ordering::SeqCst) > before + 20
+            });
+            let before = acknowledged.load(Ordering::SeqCst);
+            disk.free();
+            until(|| acknowledged.load(Ordering::SeqCst) > before + 20);
+        }
+    });
+    assert_eq!(shared.sharedcounter().get("one").unwrap(), acknowledged.load(Ordering::SeqCst));
+    assert_eq!(shared.messagequeue().count("q").unwrap(), Some(0));
+    drop(shared);
+    let shared = open(&folder);
+    assert_eq!(shared.sharedcounter().get("one").unwrap(), acknowledged.load(Ordering::SeqCst));
+    assert_eq!(shared.messagequeue().count("q").unwrap(), Some(0));
+}
+
+/// Ends the threads, also when the test fails.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }

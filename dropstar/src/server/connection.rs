@@ -1,0 +1,163 @@
+//! One connection: HTTP/1.1, or HTTP/2 where TLS agreed on it, watched and ended in good order.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep};
+
+use crate::Limits;
+use crate::answer::AnswerBody;
+use crate::request::Ends;
+use crate::server::handle::handle;
+use crate::server::listener::Listening;
+use crate::server::pace::{Pace, Paced};
+
+/// hyper's least buffer.
+const BUFFER_MIN: usize = 8192;
+
+/// Streams of one HTTP/2 connection at once.
+const STREAMS_MAX: u32 = 100;
+
+/// A connection that nothing is waited for from is looked at this often.
+const FAR: Duration = Duration::from_secs(3600);
+
+/// The versions of HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// HTTP/1.0 and 1.1.
+    One,
+    /// HTTP/2.
+    Two,
+}
+
+/// Serves a connection until it is closed, expires, or is asked to end and has no request under way.
+pub(crate) async fn serve<S>(
+    stream: S,
+    protocol: Protocol,
+    ends: Ends,
+    listening: Arc<Listening>,
+    end: oneshot::Receiver<()>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let limits = listening.serving.load().config.limits.clone();
+    let pace = Pace::new();
+    let stream = TokioIo::new(Paced::new(stream, Arc::clone(&pace)));
+    let requests = requests(listening, ends, Arc::clone(&pace));
+    match protocol {
+        Protocol::One => {
+            let connection = http1::Builder::new()
+                .header_read_timeout(None)
+                .half_close(false)
+                .max_buf_size(limits.header_bytes.max(BUFFER_MIN))
+                .max_header_size(limits.header_bytes)
+                .serve_connection(stream, requests);
+            watch(pin!(connection), &pace, &limits, end).await;
+        }
+        Protocol::Two => {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(STREAMS_MAX)
+                .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+                .serve_connection(stream, requests);
+            watch(pin!(connection), &pace, &limits, end).await;
+        }
+    }
+}
+
+/// How a connection's requests are answered. Its future has no name and so no box: hyper keeps one place for it in each
+/// connection.
+fn requests(
+    listening: Arc<Listening>,
+    ends: Ends,
+    pace: Arc<Pace>,
+) -> impl HttpService<Incoming, ResBody = AnswerBody, Error = Infallible, Future: Send + 'static> {
+    service_fn(move |request| {
+        let serving = listening.serving.load_full();
+        let under_way = pace.begin();
+        async move {
+            let answer = handle(&serving, request, ends).await;
+            Ok(answer.map(|body| under_way.until_sent(body)))
+        }
+    })
+}
+
+/// A connection that can be asked to end.
+trait Endable: Future {
+    /// No request after those under way.
+    fn finish(self: Pin<&mut Self>);
+}
+
+impl<I, S> Endable for http1::Connection<I, S>
+where
+    Self: Future,
+    S: HttpService<Incoming, ResBody = AnswerBody>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I, S> Endable for http2::Connection<I, S, TokioExecutor>
+where
+    Self: Future,
+    S: HttpService<Incoming, ResBody = AnswerBody>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Future: Send + 'static,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+async fn watch<C: Endable>(mut connection: Pin<&mut C>, pace: &Pace, limits: &Limits, end: oneshot::Receiver<()>) {
+    let mut sleep = pin!(tokio::time::sleep(limits.idle_timeout));
+    let mut end = Some(end);
+    poll_fn(|context| {
+        if connection.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        if end.as_mut().is_some_and(|end| Pin::new(end).poll(context).is_ready()) {
+            end = None;
+            connection.as_mut().finish();
+            if connection.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+        }
+        expired(pace, limits, sleep.as_mut(), context)
+    })
+    .await;
+}
+
+/// Ready when the client let the connection wait too long. The timer is only set anew when it fires or when something
+/// is due before it, so a request costs none.
+fn expired(pace: &Pace, limits: &Limits, mut sleep: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<()> {
+    loop {
+        let until = pace.until(limits).map(Instant::from);
+        if until.is_some_and(|until| until < sleep.deadline()) {
+            sleep.as_mut().reset(until.unwrap_or_else(|| Instant::now() + FAR));
+        }
+        if sleep.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        let now = Instant::now();
+        match until {
+            Some(until) if until <= now => return Poll::Ready(()),
+            Some(until) => sleep.as_mut().reset(until),
+            None => sleep.as_mut().reset(now + FAR),
+        }
+    }
+}

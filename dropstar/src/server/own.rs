@@ -1,0 +1,109 @@
+//! The server's own routes.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use http_body::Body;
+
+use crate::answer::{self, AnswerBody, Problem};
+use crate::guard::LOG_IN_BYTES_MAX;
+use crate::live::assets;
+use crate::live::events::Selection;
+use crate::server::handle::{Allowed, BodyError, Content, options};
+use crate::site::Own;
+use crate::{Limits, request, rpc};
+
+/// The id of the last event that a reader has.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The methods of what can only be read.
+const READ: &str = "GET, HEAD, OPTIONS";
+
+/// Answers one of the server's own routes.
+///
+/// # Errors
+/// The method is wrong, or what a procedure gives.
+pub(crate) async fn answer<B>(
+    allowed: &Allowed<'_>,
+    own: Own,
+    content: Content<B>,
+) -> Result<Response<AnswerBody>, Problem>
+where
+    B: Body<Data = Bytes> + Send + Unpin,
+    B::Error: BodyError,
+{
+    let allow = match own {
+        Own::Procedures => rpc::METHODS,
+        Own::LogIn => "GET, HEAD, OPTIONS, POST",
+        Own::LogOut => "OPTIONS, POST",
+        _ => READ,
+    };
+    if *allowed.head.method() == Method::OPTIONS {
+        return Ok(options(allow));
+    }
+    if *allowed.head.method() == Method::POST {
+        match own {
+            Own::Procedures => return rpc::call(allowed, content).await,
+            Own::LogIn => return log_in(allowed, content).await,
+            Own::LogOut => return Ok(log_out(allowed)),
+            _ => {}
+        }
+    }
+    allowed.reads(allow)?;
+    match own {
+        Own::Procedures => Ok(rpc::list(allowed).await),
+        Own::OpenApi => Ok(rpc::open_api(allowed).await),
+        Own::Script => Ok(assets::SCRIPT.answer(allowed.head.headers()).await),
+        Own::Charts => Ok(assets::CHARTS.answer(allowed.head.headers()).await),
+        Own::Events => events(allowed),
+        Own::Health => Ok(answer::json(&serde_json::json!({"status": "ok"}))),
+        Own::Ready => Ok(ready(allowed)),
+        Own::LogIn => Ok(allowed.serving.guard.log_in_page(&allowed.head).map(AnswerBody::from)),
+        Own::LogOut => Err(Problem::method(allow)),
+        Own::Version => Ok(answer::json(&serde_json::json!({"dropstar": env!("CARGO_PKG_VERSION")}))),
+    }
+}
+
+async fn log_in<B>(allowed: &Allowed<'_>, content: Content<B>) -> Result<Response<AnswerBody>, Problem>
+where
+    B: Body<Data = Bytes> + Send + Unpin,
+    B::Error: BodyError,
+{
+    // A log-in wants no token, so its body was not read.
+    let Some(body) = content.body() else { return Err(Problem::missing()) };
+    let limits = Limits { body_bytes: LOG_IN_BYTES_MAX, ..allowed.serving.config.limits.clone() };
+    let bytes = request::body::read(allowed.head.headers(), body, &limits).await?;
+    Ok(allowed.serving.guard.log_in(&allowed.head, &bytes).await.map(AnswerBody::from))
+}
+
+fn log_out(allowed: &Allowed<'_>) -> Response<AnswerBody> {
+    allowed.serving.guard.log_out(&allowed.head, &allowed.visitor).map(AnswerBody::from)
+}
+
+/// What changes, from the event after the one that the reader names: the header is a browser's, the query a page's own.
+fn events(allowed: &Allowed<'_>) -> Result<Response<AnswerBody>, Problem> {
+    let query = allowed.head.query();
+    let selection = Selection::read(query).map_err(|text| Problem::new(StatusCode::BAD_REQUEST, text))?;
+    let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "last_id").map(|(_, id)| id);
+    let last_id = allowed.head.header(LAST_EVENT_ID).or(named.as_deref());
+    let surroundings = &allowed.serving.surroundings;
+    let body = surroundings.hub.read(selection, last_id, allowed.serving.config.limits.event_readers);
+    let Some(body) = body else { return Err(Problem::busy()) };
+    let mut answer = Response::new(AnswerBody::Stream(Box::pin(body)));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // nginx would gather the events otherwise.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(answer)
+}
+
+/// Whether requests should be sent here, with the reason where not.
+fn ready(allowed: &Allowed<'_>) -> Response<AnswerBody> {
+    if !allowed.serving.surroundings.is_ending() {
+        return answer::json(&serde_json::json!({"status": "ready"}));
+    }
+    let mut answer = answer::json(&serde_json::json!({"status": "not ready", "reasons": ["the server ends"]}));
+    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    answer
+}

@@ -1,0 +1,228 @@
+//! Whether a connection goes on: the time since it last did something, kept without a timer for each request.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::Limits;
+use crate::answer::AnswerBody;
+
+/// No such moment.
+const NEVER: u64 = u64::MAX;
+
+/// What a connection does and since when. Shared by its stream, its requests and who watches it.
+pub(crate) struct Pace {
+    origin: Instant,
+    /// Requests under way.
+    requests: AtomicUsize,
+    /// Since when no request is under way.
+    idle_since: AtomicU64,
+    /// When the first byte of a head came that is not whole yet.
+    head_since: AtomicU64,
+    /// Since when the client takes nothing of an answer.
+    stalled_since: AtomicU64,
+}
+
+impl Pace {
+    /// A new connection.
+    pub(crate) fn new() -> Arc<Pace> {
+        Arc::new(Pace {
+            origin: Instant::now(),
+            requests: AtomicUsize::new(0),
+            idle_since: AtomicU64::new(0),
+            head_since: AtomicU64::new(NEVER),
+            stalled_since: AtomicU64::new(NEVER),
+        })
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(NEVER - 1)
+    }
+
+    fn bytes_came(&self) {
+        if self.requests.load(Ordering::Relaxed) == 0 && self.head_since.load(Ordering::Relaxed) == NEVER {
+            self.head_since.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    fn is_taken(&self) {
+        if self.stalled_since.load(Ordering::Relaxed) != NEVER {
+            self.stalled_since.store(NEVER, Ordering::Relaxed);
+            self.idle_since.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    fn is_not_taken(&self) {
+        if self.stalled_since.load(Ordering::Relaxed) == NEVER {
+            self.stalled_since.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    /// A request's head is whole. It is under way until what is given is dropped.
+    pub(crate) fn begin(self: &Arc<Self>) -> UnderWay {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.head_since.store(NEVER, Ordering::Relaxed);
+        UnderWay(Arc::clone(self))
+    }
+
+    /// Until when the connection may go on as it is; none if nothing is waited for from the client.
+    pub(crate) fn until(&self, limits: &Limits) -> Option<Instant> {
+        let after = |since: &AtomicU64, limit: Duration| {
+            let since = since.load(Ordering::Relaxed);
+            (since != NEVER).then(|| self.origin + Duration::from_nanos(since) + limit)
+        };
+        let stalled = after(&self.stalled_since, limits.body_timeout);
+        if self.requests.load(Ordering::Relaxed) > 0 {
+            return stalled;
+        }
+        stalled.or(after(&self.head_since, limits.header_timeout)).or(after(&self.idle_since, limits.idle_timeout))
+    }
+}
+
+/// A request under way.
+pub(crate) struct UnderWay(Arc<Pace>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if self.0.requests.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.idle_since.store(self.0.now(), Ordering::Relaxed);
+        }
+    }
+}
+
+impl UnderWay {
+    /// An answer whose request is under way until its body is sent. One that is whole is the kernel's and the
+    /// client's matter from now on.
+    pub(crate) fn until_sent(self, body: AnswerBody) -> AnswerBody {
+        match body {
+            AnswerBody::Whole(bytes) => AnswerBody::Whole(bytes),
+            AnswerBody::Stream(stream) => AnswerBody::Stream(Box::pin(Sent { stream, _under_way: self })),
+        }
+    }
+}
+
+struct Sent {
+    stream: crate::answer::Stream,
+    _under_way: UnderWay,
+}
+
+impl Body for Sent {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        self.stream.as_mut().poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.stream.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.stream.size_hint()
+    }
+}
+
+/// A connection's stream that notes what goes through it.
+pub(crate) struct Paced<S> {
+    stream: S,
+    pace: Arc<Pace>,
+}
+
+impl<S> Paced<S> {
+    /// A stream and where it is noted.
+    pub(crate) fn new(stream: S, pace: Arc<Pace>) -> Self {
+        Paced { stream, pace }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.pace.bytes_came();
+        }
+        read
+    }
+}
+
+impl<S> Paced<S> {
+    fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_pending() {
+            self.pace.is_not_taken()
+        } else {
+            self.pace.is_taken()
+        }
+        written
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.note(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.note(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.note(flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_waited_for_decides_how_long() {
+        let limits = Limits::default();
+        let pace = Pace::new();
+        let in_seconds = |pace: &Pace| pace.until(&limits).map(|until| (until - pace.origin).as_secs());
+        assert_eq!(in_seconds(&pace), Some(limits.idle_timeout.as_secs()));
+        pace.bytes_came();
+        assert_eq!(in_seconds(&pace), Some(limits.header_timeout.as_secs()));
+        let first = pace.begin();
+        assert_eq!(in_seconds(&pace), None);
+        pace.is_not_taken();
+        assert_eq!(in_seconds(&pace), Some(limits.body_timeout.as_secs()));
+        pace.is_taken();
+        pace.bytes_came();
+        let second = pace.begin();
+        drop(first);
+        assert_eq!(in_seconds(&pace), None);
+        drop(second);
+        assert_eq!(in_seconds(&pace), Some(limits.idle_timeout.as_secs()));
+    }
+}

@@ -1,0 +1,140 @@
+//! What a request is for.
+
+use std::sync::Arc;
+
+use crate::answer::{PageTemplate, StaticFile};
+use crate::request::Origin;
+use crate::{Declaration, Loaded, Need, Purpose};
+
+/// What a request is for. Every one is decided about by the guard before it is answered.
+#[derive(Clone)]
+pub(crate) enum Route {
+    /// A page of the site.
+    Page(Arc<Entry>),
+    /// A procedure of the site, called flat.
+    Procedure(Arc<Entry>),
+    /// A page or procedure whose file is wrong.
+    Broken(Arc<Broken>),
+    /// A file of the site.
+    Static(Arc<StaticFile>),
+    /// The same with a slash at its end, under which it is a folder's index.
+    Folder(String),
+    /// One of the server's own.
+    Own(Own),
+    /// There is no such thing.
+    Missing,
+}
+
+/// The server's own routes, the same on every site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Own {
+    /// `/rpc`: the list of procedures, and JSON-RPC 2.0.
+    Procedures,
+    /// `/openapi.json`.
+    OpenApi,
+    /// `/dropstar.js`.
+    Script,
+    /// `/dropstar-charts.js`.
+    Charts,
+    /// `/events`.
+    Events,
+    /// `/healthz`.
+    Health,
+    /// `/readyz`.
+    Ready,
+    /// `/version`.
+    Version,
+    /// `/login`.
+    LogIn,
+    /// `/logout`.
+    LogOut,
+}
+
+impl Own {
+    /// All of them with their paths.
+    pub(crate) const ALL: &[(&str, Own)] = &[
+        ("/rpc", Own::Procedures),
+        ("/openapi.json", Own::OpenApi),
+        ("/dropstar.js", Own::Script),
+        ("/dropstar-charts.js", Own::Charts),
+        ("/events", Own::Events),
+        ("/healthz", Own::Health),
+        ("/readyz", Own::Ready),
+        ("/version", Own::Version),
+        ("/login", Own::LogIn),
+        ("/logout", Own::LogOut),
+    ];
+
+    /// The one at this path.
+    pub(crate) fn at(path: &str) -> Option<Own> {
+        Own::ALL.iter().find(|(own, _)| *own == path).map(|(_, own)| *own)
+    }
+}
+
+impl Route {
+    /// What it says about itself.
+    pub(crate) fn declaration(&self) -> Option<&Declaration> {
+        match self {
+            Route::Page(entry) | Route::Procedure(entry) => Some(&entry.loaded.declaration),
+            _ => None,
+        }
+    }
+
+    /// Who may use it, where it says so.
+    pub(crate) fn need(&self) -> Option<Need> {
+        self.declaration().and_then(|declaration| declaration.need)
+    }
+
+    /// Whether it changes nothing by any method.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.declaration().is_some_and(|declaration| declaration.is_read_only)
+    }
+
+    /// Whether it is answered as JSON whatever the request accepts.
+    pub(crate) fn is_json(&self) -> bool {
+        match self {
+            Route::Own(Own::LogIn | Own::LogOut) => false,
+            Route::Procedure(_) | Route::Own(_) => true,
+            Route::Broken(broken) => broken.purpose == Purpose::Rpc,
+            _ => false,
+        }
+    }
+}
+
+/// A page or procedure that can be run.
+pub(crate) struct Entry {
+    /// Where it is from.
+    pub(crate) origin: Arc<Origin>,
+    /// What runs it.
+    pub(crate) loaded: Loaded,
+    /// What a page's values fill.
+    pub(crate) template: Option<PageTemplate>,
+}
+
+impl Entry {
+    /// The path at which it is.
+    pub(crate) fn path(&self) -> String {
+        format!("{}{}", self.origin.mount, self.origin.name)
+    }
+
+    /// The methods that it answers to, as the header Allow lists them.
+    pub(crate) fn methods(&self) -> &'static str {
+        match (self.origin.purpose, self.loaded.declaration.is_read_only) {
+            (Purpose::Page, true) => "GET, HEAD, OPTIONS",
+            (Purpose::Page, false) => "GET, HEAD, OPTIONS, POST",
+            (Purpose::Rpc, true) => "GET, HEAD, OPTIONS, POST",
+            (Purpose::Rpc, false) => "OPTIONS, POST",
+        }
+    }
+}
+
+/// A page or procedure whose file is wrong. It is logged once, when it is found; each answer names the same id.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    /// What the file was to be.
+    pub(crate) purpose: Purpose,
+    /// What the log has it under.
+    pub(crate) id: String,
+    /// What is wrong, with its place.
+    pub(crate) text: String,
+}

@@ -1,0 +1,20 @@
+//! The server over real connections, with a loader whose language is JSON.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: what does not hold is a failed test"
+)]
+
+mod attacks;
+mod connections;
+mod events;
+mod pages;
+mod procedures;
+mod requests;
+mod sites;
+mod static_files;
+mod support;
+mod tls;
+mod users;
