@@ -7,12 +7,14 @@
     reason = "helpers of tests: what does not hold is a failed test"
 )]
 
+mod assets;
 mod attacks;
 mod connections;
 mod events;
 mod pages;
 mod procedures;
 mod requests;
+mod series;
 mod sites;
 mod static_files;
 mod support;

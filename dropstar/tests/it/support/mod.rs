@@ -7,6 +7,7 @@ mod log_lines;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dropstar::{BoxFuture, Failure, FailureKind, Graph, Instance, Map, ServeConfig, Server, Site, SiteContent, Value};
@@ -31,9 +32,16 @@ pub(crate) struct Fixture {
     pub(crate) unidist: Unidist,
 }
 
-/// An instance with nothing to show.
+/// An instance with nothing to show but the series `cpu`.
 struct Nothing {
     unidist: Unidist,
+    drawn: AtomicUsize,
+}
+
+/// What asking for a series gives: `broken` fails, others are not there.
+fn failure(series: &str) -> Failure {
+    let kind = if series == "broken" { FailureKind::Failed } else { FailureKind::Missing };
+    Failure { kind, text: format!("no series {series}"), place: None }
 }
 
 impl Instance for Nothing {
@@ -41,13 +49,26 @@ impl Instance for Nothing {
         &self.unidist
     }
 
-    fn call<'a>(&'a self, name: &'a str, _arguments: Map) -> BoxFuture<'a, Result<Value, Failure>> {
-        Box::pin(async move { Err(Failure { kind: FailureKind::Failed, text: format!("no {name}"), place: None }) })
+    fn call<'a>(&'a self, _name: &'a str, arguments: Map) -> BoxFuture<'a, Result<Value, Failure>> {
+        let series = arguments.get("series").and_then(Value::as_str).unwrap_or_default().to_string();
+        Box::pin(async move {
+            let rows = serde_json::json!([[10, 1, null], [20, 2, null]]);
+            match series.as_str() {
+                "cpu" => Ok(serde_json::json!({"step": 10, "fields": ["user", "system"], "rows": rows})),
+                _ => Err(failure(&series)),
+            }
+        })
     }
 
     fn draw<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
         Box::pin(async move {
-            Err(Failure { kind: FailureKind::Failed, text: format!("no {}", graph.series), place: None })
+            if graph.series != "cpu" {
+                return Err(failure(&graph.series));
+            }
+            // Others that ask for the same picture meanwhile wait for this one.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let drawn = self.drawn.fetch_add(1, Ordering::Relaxed) + 1;
+            Ok(format!("{drawn} {}x{}", graph.width, graph.height).into_bytes())
         })
     }
 
@@ -76,7 +97,7 @@ impl Fixture {
         let seen = Arc::new(Seen::default());
         let loader = Arc::new(Json::new(Arc::clone(&seen)));
         let unidist = Unidist::open("memory:").unwrap();
-        let instance = Arc::new(Nothing { unidist: unidist.clone() });
+        let instance = Arc::new(Nothing { unidist: unidist.clone(), drawn: AtomicUsize::new(0) });
         let server = runtime.block_on(Server::start(vec![config], loader, instance)).unwrap();
         Fixture { folder, server, runtime, seen, unidist }
     }
