@@ -8,6 +8,7 @@ mod config;
 mod declaration;
 mod guard;
 mod instance;
+mod live;
 mod program;
 mod request;
 mod rpc;
@@ -20,7 +21,8 @@ pub use config::{
 };
 pub use declaration::{Argument, ArgumentKind, Declaration, Need};
 pub use guard::{GuardError, PublicError};
-pub use instance::{Graph, GraphFormat, Instance};
+pub use instance::{Graph, GraphFormat, Instance, Sink};
+pub use live::events::EventKind;
 pub use program::{
     Answer, BoxFuture, Failure, FailureKind, LoadFailure, Loaded, Loader, Package, Program, Purpose, Request, Template,
 };

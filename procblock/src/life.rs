@@ -205,9 +205,6 @@ fn told(processed: &Processed, instance: &Instance, signal: i32) -> Processed {
 
 /// The instance's name, its own until the claim is dropped.
 fn take_name(name: &str) -> Result<Claim, String> {
-    if name.trim().is_empty() {
-        return Err("the instance's name is empty; give one with --name or __usage: {name: …}".into());
-    }
     Claim::take(name).map_err(|error| error.to_string())
 }
 

@@ -84,7 +84,12 @@ impl Runner {
         for secret in compiled.usage.secrets(&input) {
             crate::logging::hide(&secret);
         }
-        Ok(Runner { file: file.to_path_buf(), compiled, input, options })
+        let runner = Runner { file: file.to_path_buf(), compiled, input, options };
+        if runner.name().trim().is_empty() {
+            let text = "error: the instance's name is empty; give one with --name or __usage: {name: …}";
+            return Err(UsageError(text.into()).into());
+        }
+        Ok(runner)
     }
 
     /// The instance's name.
@@ -113,11 +118,24 @@ impl Runner {
         InstanceConfig {
             name: self.name(),
             is_longrunning: self.is_longrunning(),
-            unidist: or(&self.options.unidist, &usage.unidist, "memory:"),
+            unidist: or(&self.options.unidist, &self.own_store(), "memory:"),
             python: or(&usage.python, &None, "python3"),
             keeper: executable.to_path_buf(),
             series: crate::instance::beside(executable, "procblock-series"),
             load_state: usage.load_state.clone(),
+        }
+    }
+
+    /// The store that the file names; a folder is an output, so it is found as outputs are.
+    fn own_store(&self) -> Option<String> {
+        let url = self.compiled.usage.unidist.as_ref()?;
+        match url.strip_prefix("file:") {
+            Some(path) if !path.is_empty() && !path.starts_with(['/', '?']) => {
+                let folder = self.folder().unwrap_or_else(|| self.compiled.block_folder.clone());
+                let folder = std::path::absolute(&folder).unwrap_or(folder);
+                Some(format!("file:{}", folder.join(path).display()))
+            }
+            _ => Some(url.clone()),
         }
     }
 

@@ -87,3 +87,15 @@ fn daemon_is_refused_with_the_remedy() {
     assert!(ended.refusal().contains("block.yaml:1:"), "{ended}");
     assert!(ended.stderr.contains("daemon is not supported") && ended.stderr.contains("systemd"), "{ended}");
 }
+
+#[test]
+fn a_secret_comes_from_the_environment_and_stands_nowhere() {
+    let block = "__usage:\n  options: {password: {type: value, secret: true, env: STORE_PASSWORD}}\n\
+                 run:\n  - {exec: [printf, '%s', '${password}'], name: said}\n";
+    let given = Run::block(block).variable("ELSEWHERE", "hunter2-given").words(["--password", "env:ELSEWHERE"]);
+    let absent = Run::block(block).variable("STORE_PASSWORD", "hunter2-default");
+    for ended in [given.end(), absent.end()] {
+        assert_eq!(ended.result()["run"]["said"]["output"], "***");
+        assert!(!ended.stdout.contains("hunter2") && !ended.stderr.contains("hunter2"), "{ended}");
+    }
+}

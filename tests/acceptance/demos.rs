@@ -69,7 +69,9 @@ fn demos_that_end_print_what_is_expected() {
         for command in commands {
             let ended = run.words(command.split_whitespace()).end();
             writeln!(found, "$ procblock {command}").unwrap();
-            ended.stdout.lines().for_each(|line| writeln!(found, "{}", mark(line)).unwrap());
+            let own = ended.path("").to_string_lossy().into_owned();
+            let stdout = ended.stdout.replace(&own, "<folder>/");
+            stdout.lines().for_each(|line| writeln!(found, "{}", mark(line)).unwrap());
             for line in ended.stderr.lines() {
                 let log = log_texts(line).pop().map(|text| format!("log: {text}"));
                 writeln!(found, "stderr: {}", mark(log.as_deref().unwrap_or(line))).unwrap();
@@ -121,8 +123,8 @@ fn mark_moments(line: &str) -> String {
 
 #[test]
 fn the_backup_keeps_the_newest_archives_and_nothing_half_written() {
-    // A relative target is in the folder of the demo.
-    let folder = "demos/backup/archives";
+    // A relative target is in the folder of the caller.
+    let folder = "archives";
     let archives = |ended: &Ended| {
         let names = fs::read_dir(ended.path(folder)).unwrap().map(|entry| entry.unwrap().file_name());
         names.map(|name| name.into_string().unwrap()).collect::<BTreeSet<_>>()

@@ -20,8 +20,10 @@ mod http;
 mod life;
 mod scripts;
 mod steps;
+mod stores;
 mod support;
 mod threads;
+mod users;
 
 #[cfg(feature = "series")]
 mod demos;

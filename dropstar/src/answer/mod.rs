@@ -6,6 +6,7 @@ mod content_type;
 mod page;
 mod problem;
 mod response;
+mod source;
 mod static_answer;
 mod static_files;
 mod template;

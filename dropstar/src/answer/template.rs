@@ -26,12 +26,16 @@ const OWN: &str = "page.html";
 /// What a page's values fill. Layouts and includes are looked for in its own folder, then in the site's.
 pub(crate) struct PageTemplate {
     template: Template,
+    /// Whether who holds this makes another when the template's own file changes.
+    is_watched: bool,
     folders: Arc<[PathBuf]>,
     compiled: Fresh<Compiled>,
 }
 
 struct Compiled {
     environment: Result<Environment<'static>, String>,
+    /// What a page's own template is called in errors.
+    place: String,
     parts: Arc<RwLock<Vec<Files>>>,
 }
 
@@ -42,8 +46,9 @@ impl Current for Compiled {
 }
 
 impl PageTemplate {
-    /// A template; it is read at the first request, and again when it or a part of it has changed.
-    pub(crate) fn new(template: &Template, site_folder: Option<&Path>) -> PageTemplate {
+    /// A template that a definition names; it is read at the first request, and again when it or a part of it has
+    /// changed.
+    pub(crate) fn named(template: &Template, site_folder: Option<&Path>) -> PageTemplate {
         let own = match template {
             Template::File(path) => path.parent().unwrap_or(Path::new("/")).to_path_buf(),
             Template::Text { folder, .. } => folder.clone(),
@@ -51,9 +56,16 @@ impl PageTemplate {
         let site_folder = site_folder.filter(|folder| **folder != own).map(Path::to_path_buf);
         PageTemplate {
             template: template.clone(),
+            is_watched: false,
             folders: std::iter::once(own).chain(site_folder).collect(),
             compiled: Fresh::default(),
         }
+    }
+
+    /// The template of a dropped-in page, which watches its file, so that it is asked about once a request.
+    pub(crate) fn dropped_in(path: PathBuf, site_folder: &Path) -> PageTemplate {
+        let template = PageTemplate::named(&Template::File(path), Some(site_folder));
+        PageTemplate { is_watched: true, ..template }
     }
 
     /// The template filled.
@@ -65,18 +77,20 @@ impl PageTemplate {
             Some(compiled) => compiled,
             None => {
                 let (template, folders) = (self.template.clone(), Arc::clone(&self.folders));
-                self.compiled.get(move |_| compile(&template, &folders)).await
+                let is_watched = self.is_watched;
+                self.compiled.get(move |_| Compiled::new(&template, is_watched, &folders)).await
             }
         };
         let environment = compiled.environment.as_ref().map_err(Clone::clone)?;
         let filled = environment.get_template(OWN).and_then(|template| template.render(Filled::from_object(names)));
-        filled.map_err(|error| describe(&error))
+        filled.map_err(|error| describe(&error, &compiled.place))
     }
 }
 
-fn describe(error: &minijinja::Error) -> String {
-    let place = error.line().map(|line| format!("template {}:{line}: ", error.name().unwrap_or(OWN)));
-    let mut text = format!("{}{}", place.unwrap_or_default(), error.kind());
+fn describe(error: &minijinja::Error, own: &str) -> String {
+    let name = error.name().filter(|name| *name != OWN).map_or(own.to_string(), |name| format!("template {name}"));
+    let place = error.line().map_or(String::new(), |line| format!("{name}:{line}: "));
+    let mut text = format!("{place}{}", error.kind());
     if let Some(detail) = error.detail() {
         text.push_str(": ");
         text.push_str(detail);
@@ -90,32 +104,34 @@ fn describe(error: &minijinja::Error) -> String {
     text
 }
 
-fn compile(template: &Template, folders: &Arc<[PathBuf]>) -> Compiled {
-    let began = SystemTime::now();
-    let parts: Arc<RwLock<Vec<Files>>> = Arc::default();
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    environment.set_fuel(Some(FUEL));
-    environment
-        .set_auto_escape_callback(|name| if name.ends_with(".txt") { AutoEscape::None } else { AutoEscape::Html });
-    environment.set_loader(loader(Arc::clone(folders), Arc::clone(&parts)));
-    let own = match template {
-        Template::File(path) => {
-            parts.write().push(Files::since(began, [path.clone()]));
-            read(path).map_err(|error| format!("template {}: {error}", path.display()))
-        }
-        Template::Text { text, .. } => Ok(text.to_string()),
-    };
-    let place = match template {
-        Template::File(path) => path.display().to_string(),
-        Template::Text { .. } => "template".to_string(),
-    };
-    let added = own.and_then(|own| {
-        environment
-            .add_template_owned(OWN, own)
-            .map_err(|error| describe(&error).replacen("template page.html", &place, 1))
-    });
-    Compiled { environment: added.map(|()| environment), parts }
+impl Compiled {
+    fn new(template: &Template, is_watched: bool, folders: &Arc<[PathBuf]>) -> Compiled {
+        let began = SystemTime::now();
+        let parts: Arc<RwLock<Vec<Files>>> = Arc::default();
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        environment.set_fuel(Some(FUEL));
+        environment.set_auto_escape_callback(escaping);
+        environment.set_loader(loader(Arc::clone(folders), Arc::clone(&parts)));
+        let (own, place) = match template {
+            Template::File(path) => {
+                if !is_watched {
+                    parts.write().push(Files::since(began, [path.clone()]));
+                }
+                let place = format!("template {}", path.display());
+                (read(path).map_err(|error| format!("{place}: {error}")), place)
+            }
+            Template::Text { text, .. } => (Ok(text.to_string()), "template".to_string()),
+        };
+        let added =
+            own.and_then(|own| environment.add_template_owned(OWN, own).map_err(|error| describe(&error, &place)));
+        Compiled { environment: added.map(|()| environment), place, parts }
+    }
+}
+
+/// Everything is HTML unless it says that it is plain text.
+fn escaping(name: &str) -> AutoEscape {
+    if name.ends_with(".txt") { AutoEscape::None } else { AutoEscape::Html }
 }
 
 fn loader(

@@ -230,8 +230,8 @@ impl Sought {
     fn entry(&self, loaded: Loaded, template: Option<PathBuf>) -> Entry {
         let root = self.folder.join("templates");
         let template = match &loaded.template {
-            Some(named) => Some(PageTemplate::new(named, Some(&root))),
-            None => template.map(|path| PageTemplate::new(&crate::Template::File(path), Some(&root))),
+            Some(named) => Some(PageTemplate::named(named, Some(&root))),
+            None => template.map(|path| PageTemplate::dropped_in(path, &root)),
         };
         let origin = Arc::new(Origin {
             purpose: self.purpose,

@@ -130,6 +130,6 @@ fn entry(mount: &Mount, name: String, loaded: Loaded, purpose: Purpose) -> Entry
         mount: if purpose == Purpose::Page { mount.pages.clone() } else { mount.procedures.clone() },
         package: mount.package.display().to_string(),
     });
-    let template = loaded.template.as_ref().map(|template| PageTemplate::new(template, None));
+    let template = loaded.template.as_ref().map(|template| PageTemplate::named(template, None));
     Entry { origin, loaded, template }
 }

@@ -32,6 +32,8 @@ pub(crate) enum Own {
     Procedures,
     /// `/openapi.json`.
     OpenApi,
+    /// `/events`.
+    Events,
     /// `/healthz`.
     Health,
     /// `/readyz`.
@@ -49,6 +51,7 @@ impl Own {
     pub(crate) const ALL: &[(&str, Own)] = &[
         ("/rpc", Own::Procedures),
         ("/openapi.json", Own::OpenApi),
+        ("/events", Own::Events),
         ("/healthz", Own::Health),
         ("/readyz", Own::Ready),
         ("/version", Own::Version),

@@ -13,6 +13,7 @@ mod run;
 mod schema;
 mod series;
 mod serve;
+mod usage_error;
 mod users;
 
 use std::ffi::OsString;
@@ -100,7 +101,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Token(command) => command.run(),
         },
         Err(error) => {
-            let _ = error.print();
+            match usage_error::text(&error) {
+                Some(text) => eprintln!("{text}"),
+                None => drop(error.print()),
+            }
             ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { EXIT_DONE })
         }
     }

@@ -80,6 +80,7 @@ mod tests {
             info: None,
             default: None,
             is_secret: false,
+            variable: None,
         };
         let usage = Usage { is_declared: true, options: vec![option], ..Usage::default() };
         let (own, left) = take_own(&usage, words("-v file -o json"));

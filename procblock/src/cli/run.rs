@@ -12,6 +12,7 @@ use crate::block::{Compiled, Processed};
 use crate::cli::own_words::{OwnWords, take_own};
 use crate::cli::{EXIT_BAD_FILE, EXIT_DONE, EXIT_FAILED, EXIT_USAGE};
 use crate::life::{End, Life};
+use crate::load::nearest;
 use crate::logging::{self, LoggingOptions};
 use crate::runner::{RunOptions, Runner, StartError, load};
 use crate::value::{Map, Value};
@@ -74,6 +75,10 @@ pub(super) struct RunArgs {
 /// Runs the file and says how it ended.
 pub(super) fn run(mut arguments: RunArgs) -> ExitCode {
     let file = PathBuf::from(arguments.words.remove(0));
+    if let Some(text) = no_file(&file) {
+        eprintln!("error: {text}");
+        return ExitCode::from(EXIT_USAGE);
+    }
     match start(arguments, &file) {
         Ok(code) => code,
         Err(StartError::Help(text)) => {
@@ -89,6 +94,32 @@ pub(super) fn run(mut arguments: RunArgs) -> ExitCode {
             ExitCode::from(EXIT_BAD_FILE)
         }
     }
+}
+
+/// What to say of a first word that names no file and was probably meant as something else.
+fn no_file(file: &Path) -> Option<String> {
+    let word = file.to_str().filter(|_| file.symlink_metadata().is_err())?;
+    if word.starts_with('-') {
+        let own = crate::cli::command();
+        let run = own.find_subcommand("run");
+        let longs = run.into_iter().flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_long);
+        let names: Vec<String> = longs.map(|long| format!("--{long}")).collect();
+        let remedy = nearest(word, names.iter().map(String::as_str)).map_or_else(
+            || "procblock --help shows them; options of a file stand behind it".to_owned(),
+            |near| format!("did you mean {near}?"),
+        );
+        return Some(format!("procblock has no option {word}; {remedy}"));
+    }
+    if word.contains(['/', '.']) {
+        return None;
+    }
+    let yaml = format!("{word}.yaml");
+    if Path::new(&yaml).exists() {
+        return Some(format!("there is no file or command {word}; did you mean {yaml}?"));
+    }
+    let commands = crate::cli::command();
+    let near = nearest(word, commands.get_subcommands().map(clap::Command::get_name))?;
+    Some(format!("there is no command {word}, and no file of that name; did you mean procblock {near}?"))
 }
 
 fn start(mut arguments: RunArgs, file: &Path) -> Result<ExitCode, StartError> {

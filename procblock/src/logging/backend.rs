@@ -18,7 +18,7 @@ use super::flood::{FLOOD_LINES_MAX, Flood, Verdict};
 use super::line::{Colors, Line};
 use super::ring::Ring;
 use super::sink::Sink;
-use super::{Format, LoggingError, LoggingOptions, SECRETS, thread_name};
+use super::{Format, LoggingError, LoggingOptions, SECRETS, run_thread_name};
 
 /// A longer text is cut, in bytes.
 const TEXT_MAX: usize = 64 * 1024;
@@ -27,7 +27,13 @@ const TEXT_MAX: usize = 64 * 1024;
 const FOREIGN_TARGETS: &[&str] = &["output", "script"];
 
 /// Where our own lines come from; lines of libraries are told from warnings on.
-const OWN_TARGETS: &[&str] = &["procblock", "unidist", "dropstar", "output", "script", "log"];
+const OWN_TARGETS: &[&str] = &["procblock", "unidist", "dropstar", "audit", "output", "script", "log"];
+
+/// Who changed what through a web server: told wherever warnings are, because it is of use only when it is there.
+const AUDIT_TARGET: &str = "audit";
+
+/// The target of our own lines.
+const OURS: &str = "procblock";
 
 /// The process's logger.
 pub(super) struct Backend {
@@ -115,14 +121,14 @@ impl Backend {
     }
 
     fn write(&self, line: Line) {
-        if line.level <= self.level {
+        if weight(line.level, &line.target) <= self.level {
             self.screen.write(self.spelling.spell(&line).as_bytes());
             if let Some(file) = &self.file {
                 let news = file.lock().write(line.to_json().as_bytes());
                 self.tell_news(news);
             }
         }
-        if self.is_kept(line.level) {
+        if self.is_kept(weight(line.level, &line.target)) {
             self.ring.push(line);
         }
     }
@@ -161,9 +167,9 @@ impl Backend {
         let line = Line {
             time: Timestamp::now(),
             level,
-            target: Cow::Borrowed(module_path!()),
+            target: Cow::Borrowed(OURS),
             step: None,
-            thread: thread_name(),
+            thread: run_thread_name(),
             text: text.into(),
         };
         if level <= self.level {
@@ -177,7 +183,7 @@ impl Backend {
 
 impl Log for Backend {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let level = metadata.level();
+        let level = weight(metadata.level(), metadata.target());
         let is_wanted = level <= self.level || self.is_kept(level);
         is_wanted && (level <= Level::Warn || is_own(metadata.target()))
     }
@@ -196,7 +202,7 @@ impl Log for Backend {
             level: record.level(),
             target: target(record),
             step: step.map(|step| SECRETS.hide(&step).into()),
-            thread: thread_name(),
+            thread: run_thread_name(),
             text: shorten(SECRETS.hide(&text)).into(),
         });
     }
@@ -206,11 +212,20 @@ impl Log for Backend {
     }
 }
 
-/// The target without a copy, where it is one of ours or the place in the code.
+/// The level at which a line is wanted.
+fn weight(level: Level, target: &str) -> Level {
+    if target == AUDIT_TARGET { level.min(Level::Warn) } else { level }
+}
+
+/// What a line is: of a child, of a script, of a library by its name, else ours. Modules of ours are no user's matter.
 fn target(record: &Record<'_>) -> Cow<'static, str> {
-    let known = OWN_TARGETS.iter().copied().chain(record.module_path_static());
-    let mut fitting = known.filter(|known| *known == record.target());
-    fitting.next().map_or_else(|| Cow::Owned(record.target().to_string()), Cow::Borrowed)
+    let root = record.target().split("::").next().unwrap_or_default();
+    let mut kept = FOREIGN_TARGETS.iter().chain([&AUDIT_TARGET]);
+    match kept.find(|known| **known == record.target()) {
+        Some(known) => Cow::Borrowed(known),
+        None if OWN_TARGETS.contains(&root) => Cow::Borrowed(OURS),
+        None => Cow::Owned(root.to_string()),
+    }
 }
 
 fn is_own(target: &str) -> bool {
@@ -260,6 +275,14 @@ mod tests {
         assert_eq!(read(file).lines().count(), 2);
         assert_eq!(backend.keep(LevelFilter::Off), LevelFilter::Warn);
         assert!(!backend.enabled(&Metadata::builder().level(Level::Info).target("output").build()));
+    }
+
+    #[test]
+    fn who_changed_what_is_told_without_being_asked_for() {
+        let (backend, file) = with_file(&LoggingOptions::default(), false);
+        log(&backend, Level::Info, "audit", "ann from 192.0.2.1: POST /rpc/deploy: 200");
+        log(&backend, Level::Info, "procblock::x", "not wanted");
+        assert_eq!(read(file).lines().count(), 1);
     }
 
     #[test]
@@ -320,6 +343,18 @@ mod tests {
         log(&backend, Level::Warn, "procblock", &"ü".repeat(TEXT_MAX));
         let page = backend.ring.newest(1);
         assert!(page.lines[0].text.ends_with("ü … (65536 bytes more)"), "{}", page.lines[0].text.len());
+    }
+
+    #[test]
+    fn no_module_and_no_thread_of_ours_is_shown() {
+        let (backend, _file) = with_file(&LoggingOptions::default(), false);
+        for target in ["procblock::cli::run", "unidist::timer", "output", "hyper::proto::h1"] {
+            log(&backend, Level::Warn, target, "x");
+        }
+        let page = backend.ring.newest(9);
+        let shown: Vec<(&str, Option<&str>)> =
+            page.lines.iter().map(|line| (&*line.target, line.thread.as_deref())).collect();
+        assert_eq!(shown, [("procblock", None), ("procblock", None), ("output", None), ("hyper", None)]);
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use super::escape::{push_indented, push_json};
 use crate::value::{Map, Value};
 
 /// Targets that say what a line is, and so are shown to people; others are places in our own code.
-const SHOWN_TARGETS: &[&str] = &["output", "script"];
+const SHOWN_TARGETS: &[&str] = &["audit", "output", "script"];
 
 /// The blanks before a second line: as wide as time and level.
 const INDENT: usize = "00:00:00.000 error ".len();
@@ -44,11 +44,11 @@ pub struct Line {
     pub time: Timestamp,
     /// How bad it is.
     pub level: Level,
-    /// `output` for what a child printed, `script` for a script, else the place in the code.
+    /// `output` for what a child printed, `script` for a script, `procblock` for a line of ours, else a library's name.
     pub target: Cow<'static, str>,
     /// The step that a child belongs to.
     pub step: Option<Box<str>>,
-    /// The run-thread, else the thread.
+    /// The run-thread.
     pub thread: Option<Arc<str>>,
     /// What it says; may have several lines.
     pub text: Box<str>,

@@ -36,10 +36,6 @@ use crate::value::{Map, Value};
 static SECRETS: Secrets = Secrets::new();
 static BACKEND: OnceLock<Backend> = OnceLock::new();
 
-thread_local! {
-    static OWN_NAME: Option<Arc<str>> = std::thread::current().name().map(Arc::from);
-}
-
 tokio::task_local! {
     static RUN_THREAD: Arc<str>;
 }
@@ -184,8 +180,7 @@ pub fn finish(limit: Duration) {
     }
 }
 
-/// The run-thread that logs, else the thread's own name.
-fn thread_name() -> Option<Arc<str>> {
-    let own = || OWN_NAME.try_with(Clone::clone).ok().flatten();
-    RUN_THREAD.try_with(Arc::clone).ok().or_else(own)
+/// The run-thread that logs. Threads of our own making have names too, which say nothing to a user.
+fn run_thread_name() -> Option<Arc<str>> {
+    RUN_THREAD.try_with(Arc::clone).ok()
 }

@@ -25,7 +25,7 @@ const OTHERS: Comments = Comments { comment: "#", declaration: "#:" };
 ///
 /// # Errors
 /// Every mistake, with its place in the script.
-pub fn read(source: &Arc<Source>, purpose: Purpose) -> Result<Declared, LoadError> {
+pub(crate) fn read(source: &Arc<Source>, purpose: Purpose) -> Result<Declared, LoadError> {
     let is_lua = source.name.extension().is_some_and(|ending| ending == "lua");
     let comments = if is_lua { LUA } else { OTHERS };
     let Some(text) = comments.declared(source.body()) else { return Ok(Declared::default()) };

@@ -49,7 +49,7 @@ impl Step for Queue {
         &StepSpec {
             name: "queue",
             summary: "Adds to, takes from or reads a shared message queue.",
-            text: "What is read goes into pipe data as `message`, `messages` or `count`, or under the name that `into` gives; an \
+            text: "What is read goes into pipe data as `message`, `messages` or `count`, or under the name that `into` gives; `add` puts nothing there; an \
                    empty queue reads as null. `take` fails when no message comes within `wait`.",
             value: FieldKind::Mapping(FIELDS),
             examples: &[

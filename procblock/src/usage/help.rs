@@ -68,12 +68,17 @@ fn option_rows(usage: &Usage) -> Vec<(String, String)> {
             InputKind::Number => " NUMBER",
             InputKind::Duration => " DURATION",
             InputKind::Size => " SIZE",
+            InputKind::Path => " PATH",
             InputKind::Choice(_) => " WORD",
         };
         let mut notes = Vec::new();
         if let InputKind::Choice(words) = &option.kind {
             notes.push(format!("one of: {}", words.join(", ")));
         }
+        if option.is_secret {
+            notes.push("secret: env:NAME or file:PATH keeps it out of the list of processes".to_string());
+        }
+        notes.extend(option.variable.as_ref().map(|name| format!("else the environment variable {name}")));
         if !option.is_secret {
             notes.extend(option.default.as_ref().map(|value| format!("default: {}", to_text(value))));
         }

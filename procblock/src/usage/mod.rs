@@ -2,6 +2,7 @@
 
 mod help;
 mod parse;
+mod secret;
 
 use std::path::PathBuf;
 
@@ -12,7 +13,7 @@ use crate::load::{Mark, Node, Problems};
 use crate::spec::{FieldKind, FieldSpec, Fields, FromValue, Size};
 use crate::value::{Map, Value};
 
-const OPTION_KINDS: &[&str] = &["flag", "value", "number", "duration", "size", "choice"];
+const OPTION_KINDS: &[&str] = &["flag", "value", "number", "duration", "size", "path", "choice"];
 
 const ARGUMENT_FIELDS: &[FieldSpec] = &[
     FieldSpec::new("name", FieldKind::Text, "Its name in the input.").required(),
@@ -20,8 +21,12 @@ const ARGUMENT_FIELDS: &[FieldSpec] = &[
     FieldSpec::new("required", FieldKind::Boolean, "Whether the run is refused without it.").default("false"),
     FieldSpec::new("default", FieldKind::Any, "Its value when it is not given."),
     FieldSpec::new("remaining", FieldKind::Boolean, "Takes all further arguments, as a list.").default("false"),
-    FieldSpec::new("type", FieldKind::Choice(&["value", "number", "duration", "size", "choice"]), "What it must be.")
-        .default("value"),
+    FieldSpec::new(
+        "type",
+        FieldKind::Choice(&["value", "number", "duration", "size", "path", "choice"]),
+        "What it must be; a `path` that is given is relative to the caller's folder.",
+    )
+    .default("value"),
     FieldSpec::new("choices", FieldKind::ListOf(&FieldKind::Text), "What a `choice` may be."),
 ];
 
@@ -30,13 +35,16 @@ const OPTION_FIELDS: &[FieldSpec] = &[
     FieldSpec::new(
         "type",
         FieldKind::Choice(OPTION_KINDS),
-        "What it takes; a `flag` takes nothing and is true or false.",
+        "What it takes; a `flag` takes nothing and is true or false, a `path` that is given is relative to the caller's folder.",
     )
     .default("flag"),
     FieldSpec::new("info", FieldKind::Text, "What it is, for the help."),
     FieldSpec::new("default", FieldKind::Any, "Its value when it is not given."),
     FieldSpec::new("choices", FieldKind::ListOf(&FieldKind::Text), "What a `choice` may be."),
-    FieldSpec::new("secret", FieldKind::Boolean, "Its value is never shown or logged.").default("false"),
+    FieldSpec::new("secret", FieldKind::Boolean, "Its value is never shown or logged. Given as `env:NAME` or `file:PATH` it is the value of that environment variable or \
+         the contents of that file, and stands in no list of processes; `text:VALUE` is VALUE whatever it begins with.")
+        .default("false"),
+    FieldSpec::new("env", FieldKind::Text, "The environment variable that it is taken from when it is not given."),
 ];
 
 /// What `__usage` may hold.
@@ -86,6 +94,8 @@ pub enum InputKind {
     Duration,
     /// A size; bytes in the input.
     Size,
+    /// A path, absolute in the input: relative to the caller's folder when it is given.
+    Path,
     /// One of these words.
     Choice(Vec<String>),
 }
@@ -98,6 +108,7 @@ impl InputKind {
             Some("number") => InputKind::Number,
             Some("duration") => InputKind::Duration,
             Some("size") => InputKind::Size,
+            Some("path") => InputKind::Path,
             Some("choice") => InputKind::Choice(choices),
             _ if !choices.is_empty() => InputKind::Choice(choices),
             _ => default,
@@ -123,6 +134,11 @@ impl InputKind {
             },
             InputKind::Duration => Ok(std::time::Duration::from_value(&written)?.as_secs_f64().into()),
             InputKind::Size => Ok(Size::from_value(&written)?.0.into()),
+            InputKind::Path if text.is_empty() => Err("a path".into()),
+            InputKind::Path => {
+                let path = std::path::absolute(text).map_err(|error| format!("a path: {error}"))?;
+                Ok(path.to_string_lossy().into())
+            }
             InputKind::Choice(words) if words.iter().any(|word| word == text) => Ok(written),
             InputKind::Choice(words) => Err(format!("one of: {}", words.join(", "))),
         }
@@ -161,6 +177,8 @@ pub struct Opt {
     pub default: Option<Value>,
     /// Never shown.
     pub is_secret: bool,
+    /// The environment variable that it is taken from when it is not given.
+    pub variable: Option<String>,
 }
 
 /// A file's `__usage`.
@@ -318,6 +336,7 @@ fn read_options(node: &Node, problems: &mut Problems) -> Vec<Opt> {
             info: fields.literal("info", problems),
             default: fields.node("default").map(Node::to_value),
             is_secret,
+            variable: fields.literal("env", problems),
         });
     }
     options

@@ -1,7 +1,9 @@
 //! What stands behind FILE on the command line, read by the file's own `__usage`.
 
+use std::borrow::Cow;
+
 use crate::load::nearest;
-use crate::usage::{Argument, InputKind, Opt, Usage};
+use crate::usage::{Argument, InputKind, Opt, Usage, secret};
 use crate::value::{Map, Value};
 
 /// A mistake on the command line.
@@ -85,7 +87,16 @@ fn parse_declared(usage: &Usage, words: &[String]) -> Result<Map, UsageError> {
     for option in &usage.options {
         if !input.contains_key(&option.name) {
             let absent = (option.kind == InputKind::Flag).then_some(Value::Bool(false));
-            if let Some(value) = option.default.clone().or(absent) {
+            let variable =
+                option.variable.as_ref().filter(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()));
+            let found = match variable {
+                Some(name) => {
+                    let text = std::env::var(name).map_err(|_| not_text(name))?;
+                    Some(convert_option(option, &text, &format!("the environment variable {name}"))?)
+                }
+                None => option.default.clone().or(absent),
+            };
+            if let Some(value) = found {
                 input.insert(option.name.clone(), value);
             }
         }
@@ -120,13 +131,19 @@ fn take_option<'w>(
         (None, InputKind::Flag) => "true",
         (None, _) => rest.next().ok_or_else(|| UsageError(format!("Option missing value: {}", option.name)))?,
     };
-    let shown = if option.is_secret { "(secret)" } else { text };
-    let value = option
-        .kind
-        .convert(text)
-        .map_err(|expected| UsageError(format!("--{} is \"{shown}\"; expected {expected}", option.name)))?;
-    input.insert(option.name.clone(), value);
+    let resolved = if option.is_secret { secret::resolve(option, text)? } else { Cow::Borrowed(text) };
+    input.insert(option.name.clone(), convert_option(option, &resolved, &format!("--{}", option.name))?);
     Ok(())
+}
+
+fn not_text(variable: &str) -> UsageError {
+    UsageError(format!("the environment variable {variable} is no UTF-8 text"))
+}
+
+/// The typed value of a text from `place`; a secret is left out of what is told.
+fn convert_option(option: &Opt, text: &str, place: &str) -> Result<Value, UsageError> {
+    let shown = if option.is_secret { "(secret)" } else { text };
+    option.kind.convert(text).map_err(|expected| UsageError(format!("{place} is \"{shown}\"; expected {expected}")))
 }
 
 fn take_letters<'w>(

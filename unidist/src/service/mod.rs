@@ -166,6 +166,13 @@ impl Inner {
         self.sessions.lock().insert(name, session);
     }
 
+    /// Removes what clients left that are gone.
+    fn tidy(&self) {
+        if let Some(kept) = &self.kept {
+            drop(kept.survivors());
+        }
+    }
+
     /// Ends the sessions without a connection whose client is gone; true when some without one live.
     fn end_dead_sessions(&self) -> bool {
         let Some(kept) = &self.kept else { return false };

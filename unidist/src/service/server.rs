@@ -115,6 +115,7 @@ impl Drop for Server {
                 let _ = thread.join();
             }
         }
+        self.shared.service.inner.tidy();
     }
 }
 

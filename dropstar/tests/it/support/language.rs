@@ -83,7 +83,6 @@ fn declaration(value: &Value) -> Declaration {
         },
         is_read_only: value["read only"].as_bool() == Some(true),
         arguments: value["args"].as_object().into_iter().flatten().map(argument).collect(),
-        need: (value["needs"].as_str() == Some("nobody")).then_some(Need::Nobody),
         timeout: value["timeout"].as_f64().map_or(Duration::from_secs(10), Duration::from_secs_f64),
         ..Declaration::default()
     }

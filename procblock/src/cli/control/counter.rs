@@ -28,13 +28,16 @@ pub(crate) enum CounterCommand {
         #[command(flatten)]
         common: Common,
     },
-    /// Add to a counter and print its new value.
+    /// Add to a counter, 1 unless told otherwise, and print its new value.
     Increment {
         /// The counter.
         counter: String,
         /// How much; a negative number subtracts.
-        #[arg(default_value_t = 1, allow_negative_numbers = true)]
-        by: i64,
+        #[arg(allow_negative_numbers = true)]
+        by: Option<i64>,
+        /// The same as an option.
+        #[arg(long = "by", value_name = "NUMBER", allow_negative_numbers = true, conflicts_with = "by")]
+        by_option: Option<i64>,
         #[command(flatten)]
         common: Common,
     },
@@ -63,7 +66,8 @@ pub(super) fn run(command: CounterCommand) -> Result<u8, Failure> {
             let value = common.instance.call("sharedcounter.set", vec![counter.into(), value.into()])?;
             (common, value)
         }
-        CounterCommand::Increment { counter, by, common } => {
+        CounterCommand::Increment { counter, by, by_option, common } => {
+            let by = by.or(by_option).unwrap_or(1);
             let value = common.instance.call("sharedcounter.increment", vec![counter.into(), by.into()])?;
             (common, value)
         }

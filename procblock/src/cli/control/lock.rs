@@ -7,7 +7,7 @@ use super::instance::InstanceArgs;
 use super::lock_run::{LockRunArgs, run_command};
 use super::output::{Format, FormatArgs, print};
 use super::table::{Table, duration};
-use crate::cli::{EXIT_DONE, EXIT_USAGE};
+use crate::cli::EXIT_DONE;
 use crate::value::{Map, Value, to_text};
 
 #[derive(Args)]
@@ -16,7 +16,7 @@ pub(crate) struct LockArgs {
     #[command(subcommand)]
     command: Option<LockCommand>,
     #[command(flatten)]
-    run: Option<LockRunArgs>,
+    run: LockRunArgs,
 }
 
 #[derive(Subcommand)]
@@ -50,11 +50,10 @@ struct ReleaseArgs {
 }
 
 pub(super) fn run(arguments: LockArgs) -> Result<u8, Failure> {
-    match (arguments.command, arguments.run) {
-        (Some(LockCommand::List(arguments)), _) => list(&arguments),
-        (Some(LockCommand::Release(arguments)), _) => release(arguments),
-        (None, Some(arguments)) => run_command(&arguments),
-        (None, None) => Err(Failure::new(EXIT_USAGE, "name a lock and a command: procblock lock NAME -- COMMAND")),
+    match arguments.command {
+        Some(LockCommand::List(arguments)) => list(&arguments),
+        Some(LockCommand::Release(arguments)) => release(arguments),
+        None => run_command(&arguments.run),
     }
 }
 

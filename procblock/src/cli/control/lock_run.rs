@@ -38,7 +38,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 #[derive(Args)]
 pub(crate) struct LockRunArgs {
     /// The lock.
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(id = "lock", required = true, value_name = "NAME")]
     name: Option<String>,
     /// Wait for the lock so long, 0 for one try; then the exit code is 124. Without it: for ever.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -145,10 +145,11 @@ fn watch(mut child: Child, guard: &LockGuard, mut signals: Signals) -> Result<Ex
             }
         }
         let pause = Timespec { tv_sec: 0, tv_nsec: LOOK_EVERY.subsec_nanos().into() };
-        match &ended {
-            Some(ended) => drop(poll(&mut [PollFd::new(ended, PollFlags::IN)], Some(&pause))),
-            None => drop(poll(&mut [], Some(&pause))),
-        }
+        // A signal ends the pause, too.
+        let _ = match &ended {
+            Some(ended) => poll(&mut [PollFd::new(ended, PollFlags::IN)], Some(&pause)),
+            None => poll(&mut [], Some(&pause)),
+        };
     }
 }
 

@@ -47,7 +47,11 @@ impl FormatArgs {
     /// Prints a list, for people one item a line.
     pub(super) fn print_list(&self, value: &Value) {
         match (self.output, value) {
-            (Format::Text, Value::Array(items)) => items.iter().for_each(|item| drop(print_line(&to_text(item)))),
+            (Format::Text, Value::Array(items)) => {
+                for item in items {
+                    print_line(&to_text(item));
+                }
+            }
             _ => self.print(value),
         }
     }

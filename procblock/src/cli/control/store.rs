@@ -84,7 +84,8 @@ pub(super) fn fsck(arguments: &FsckArgs) -> Result<u8, Failure> {
     match unidist::file::check(&folder) {
         Ok(report) => Ok(show(&report, arguments.format.output)),
         Err(error) if error.code() == "owned" => {
-            let remedy = format!("procblock store backup file:{} COPY makes a copy that can be checked", folder.display());
+            let remedy =
+                format!("procblock store backup file:{} COPY makes a copy that can be checked", folder.display());
             Err(Failure::failed(format!("{error}; {remedy}")))
         }
         Err(error) => Err(error.into()),

@@ -1,5 +1,6 @@
 //! Which users file a command is about.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -8,7 +9,7 @@ use dropstar::users::UsersFile;
 
 use super::Failure;
 use crate::cli::{EXIT_BAD_FILE, EXIT_USAGE};
-use crate::load::{Node, load_data_file};
+use crate::serve::site::{self, SITE_FOLDERS};
 
 /// Where the users are.
 #[derive(Args, Debug)]
@@ -39,29 +40,18 @@ impl Place {
 }
 
 fn is_site(folder: &Path) -> bool {
-    [USERS_FILE, "pages", "rpc"].iter().any(|name| folder.join(name).exists())
+    folder.join(USERS_FILE).exists() || SITE_FOLDERS.iter().any(|name| folder.join(name).is_dir())
 }
 
-/// The file that the sites of a site file name; they may share one, and more than one must be chosen from.
-fn of_site_file(site: &Path) -> Result<PathBuf, Failure> {
-    let document = load_data_file(site).map_err(|error| Failure::new(EXIT_BAD_FILE, error.to_string()))?;
-    let folder = site.parent().unwrap_or(Path::new(""));
-    let mut named: Vec<PathBuf> = Vec::new();
-    for entry in document.root.entries().unwrap_or_default() {
-        if let Some(path) = entry.value.get("users").and_then(|users| Node::as_text(&users.value)) {
-            let path = folder.join(path);
-            if !named.contains(&path) {
-                named.push(path);
-            }
-        }
+/// The file that the sites of a site file name; they may share one, and of several one must be chosen.
+fn of_site_file(file: &Path) -> Result<PathBuf, Failure> {
+    let loaded = site::load(file).map_err(|error| Failure::new(EXIT_BAD_FILE, error.to_string()))?;
+    let named: BTreeSet<PathBuf> = loaded.0.configs.into_iter().filter_map(|config| config.users).collect();
+    if named.len() > 1 {
+        let several: Vec<String> = named.iter().map(|path| path.display().to_string()).collect();
+        let text = format!("{} names several: choose one with --users: {}", file.display(), several.join(", "));
+        return Err(Failure::new(EXIT_USAGE, text));
     }
-    match named.as_slice() {
-        [] => Ok(folder.join(USERS_FILE)),
-        [one] => Ok(one.clone()),
-        several => {
-            let several: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
-            let text = format!("{} names several: choose one with --users: {}", site.display(), several.join(", "));
-            Err(Failure::new(EXIT_USAGE, text))
-        }
-    }
+    // A site file without sites says nothing of them.
+    Ok(named.into_iter().next().unwrap_or_else(|| file.with_file_name(USERS_FILE)))
 }

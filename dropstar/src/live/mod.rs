@@ -1,0 +1,3 @@
+//! What pages show while it happens.
+
+pub(crate) mod events;
