@@ -12,7 +12,7 @@ mod static_files;
 mod template;
 
 pub(crate) use body::{AnswerBody, Stream};
-pub(crate) use compression::{accepts_gzip, compress};
+pub(crate) use compression::{accepts_gzip, compress, gzip};
 pub(crate) use page::{Filling, flat, page, wants_json};
 pub(crate) use problem::{Form, Problem, escape, log_broken};
 pub(crate) use response::{Circumstances, json};

@@ -7,6 +7,7 @@ use http_body::Body;
 
 use crate::answer::{self, AnswerBody, Problem};
 use crate::guard::LOG_IN_BYTES_MAX;
+use crate::live::assets;
 use crate::live::events::Selection;
 use crate::server::handle::{Allowed, BodyError, Content, options};
 use crate::site::Own;
@@ -52,6 +53,8 @@ where
     match own {
         Own::Procedures => Ok(rpc::list(allowed).await),
         Own::OpenApi => Ok(rpc::open_api(allowed).await),
+        Own::Script => Ok(assets::SCRIPT.answer(allowed.head.headers()).await),
+        Own::Charts => Ok(assets::CHARTS.answer(allowed.head.headers()).await),
         Own::Events => events(allowed),
         Own::Health => Ok(answer::json(&serde_json::json!({"status": "ok"}))),
         Own::Ready => Ok(ready(allowed)),

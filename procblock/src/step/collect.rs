@@ -428,4 +428,8 @@ impl Scope for Names<'_> {
             other => self.run.get(other),
         }
     }
+
+    fn names(&self) -> Vec<&str> {
+        self.run.names().into_iter().chain(["key", "node"]).collect()
+    }
 }
