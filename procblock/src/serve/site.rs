@@ -208,6 +208,15 @@ fn site_file<'n>(document: &'n Document, problems: &mut Problems) -> Vec<Draft<'
         );
         return Vec::new();
     };
+    if let Some(entry) = entries.iter().find(|entry| crate::tag::find(&entry.key).is_some()) {
+        let what = format!("a site file with the tag \"{}\"", entry.key);
+        problems.error(
+            &entry.mark,
+            what,
+            "a block file is run: procblock FILE; a site file maps hosts to what they hold",
+        );
+        return Vec::new();
+    }
     entries.iter().filter_map(|entry| site(entry, problems)).collect()
 }
 
