@@ -94,6 +94,16 @@ pub enum Error {
         /// The held lock's rank.
         held_rank: u32,
     },
+    /// The change carried a fencing number that is not the newest of its lock: the lock was lost, and nothing changed.
+    #[error("stale: the lock {lock:?} was had under the number {newest} since {number}; nothing was changed")]
+    StaleFence {
+        /// The lock.
+        lock: String,
+        /// The number that the change carried.
+        number: u64,
+        /// The largest known.
+        newest: u64,
+    },
     /// An option of a lock does not fit: the text says which.
     #[error("the lock {name:?}: {reason}")]
     LockOption {
@@ -300,6 +310,7 @@ impl Error {
             Error::NotHolder { .. } => "not_holder",
             Error::Reentrant { .. } => "reentrant",
             Error::LockOrder { .. } => "lock_order",
+            Error::StaleFence { .. } => "stale",
             Error::HostLock { .. } => "host_lock",
             Error::Overflow { .. } => "overflow",
             Error::QueueFull { .. } => "full",

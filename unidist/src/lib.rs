@@ -47,6 +47,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::Engine;
+use engine::fenced::FencedEngine;
 use engine::memory::{MemoryEngine, default_folder};
 use url::EngineUrl;
 
@@ -60,7 +61,7 @@ pub use messagequeue::{
 };
 pub use name::NAME_BYTES_MAX;
 pub use sharedcounter::{CounterSnapshot, SharedCounter};
-pub use sharedlock::{AcquireOptions, LockGuard, LockInfo, Owner, PERMITS_MAX, SharedLock};
+pub use sharedlock::{AcquireOptions, Fence, LockGuard, LockInfo, Owner, PERMITS_MAX, SharedLock};
 pub use sharedlog::{LogEntry, LogFollower, LogOptions, LogPage, LogStatus, SharedLog};
 pub use sharedstate::{Bucket, Compared, SEARCH_DEPTH_MAX, Search, SetOptions, SharedState, StateEntry};
 pub use stop::Stop;
@@ -119,6 +120,26 @@ impl Unidist {
         self.engine.backup(folder)
     }
 
+    /// The same store, of which every change carries the fencing number of a lock: of counters, state, queues and logs.
+    /// It is refused (`StaleFence`) when a change under a larger number of that lock was made before, ever, or when the
+    /// lock, which must be one of a single permit, is held in this store under a larger number. Comparison and change are
+    /// one act. So a holder that lost its lock without knowing it, as it was stopped or slow, can do no more harm.
+    ///
+    /// ```
+    /// use unidist::{AcquireOptions, Fence, Stop, Unidist};
+    /// let shared = Unidist::open("memory:")?;
+    /// let acquire = || shared.sharedlock().acquire("__report", &AcquireOptions::default(), &Stop::new());
+    /// let first = shared.fenced(Fence::from(&acquire()?));
+    /// let second = acquire()?;
+    /// shared.fenced(Fence::from(&second)).sharedcounter().increment("reports", 1)?;
+    /// assert_eq!(first.sharedcounter().increment("reports", 1).unwrap_err().code(), "stale");
+    /// # Ok::<(), unidist::Error>(())
+    /// ```
+    #[must_use]
+    pub fn fenced(&self, fence: Fence) -> Unidist {
+        Unidist { engine: Arc::new(FencedEngine::new(self.engine.clone(), fence)) }
+    }
+
     /// Copies of the descriptors that keep this process's locks: a child that inherits one keeps them, too. Until the
     /// last copy is closed no lock that this process took through this store is free, unless it is released or its
     /// lease ends. A lock must be held. Close-on-exec is set on the copies.
@@ -160,7 +181,7 @@ pub struct Builder {
     clock: Option<Arc<dyn Clock>>,
     limits: Limits,
     host_locks: HostLocks,
-    #[cfg_attr(not(feature = "file"), expect(dead_code, reason = "locks of other stores need nothing for it"))]
+    #[cfg_attr(not(feature = "file"), allow(dead_code, reason = "locks of other stores need nothing for it"))]
     for_children: bool,
 }
 

@@ -77,6 +77,44 @@ impl fmt::Display for Owner {
     }
 }
 
+/// A lock's fencing number on its way with a change: see [`Unidist::fenced`](crate::Unidist::fenced).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fence {
+    pub(crate) lock: String,
+    pub(crate) number: u64,
+}
+
+impl Fence {
+    /// The number under which the lock was had.
+    ///
+    /// # Errors
+    /// A bad name; the number 0, which no lock ever has.
+    pub fn new(lock: &str, number: u64) -> Result<Self, Error> {
+        name::check("lock", lock)?;
+        if number == 0 {
+            let reason = "no lock is ever had under the number 0: give the one that acquiring it returned".to_owned();
+            return Err(Error::LockOption { name: lock.to_owned(), reason });
+        }
+        Ok(Fence { lock: lock.to_owned(), number })
+    }
+
+    /// The lock.
+    pub fn lock(&self) -> &str {
+        &self.lock
+    }
+
+    /// The number.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl From<&LockGuard> for Fence {
+    fn from(guard: &LockGuard) -> Self {
+        Fence { lock: guard.name().to_owned(), number: guard.fence() }
+    }
+}
+
 /// How to acquire a lock. The default waits for ever, without a lease, for the one permit, held by its guard alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcquireOptions {
@@ -148,7 +186,8 @@ impl LockGuard {
         &self.grant.name
     }
 
-    /// Larger than that of every acquisition before; a store that keeps the largest one it saw can refuse late writes.
+    /// Larger than that of every acquisition before. Changes that carry it ([`Unidist::fenced`](crate::Unidist::fenced)) are
+    /// refused once a later holder has it.
     pub fn fence(&self) -> u64 {
         self.grant.fence
     }

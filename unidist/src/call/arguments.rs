@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::FunctionSpec;
 use crate::error::Error;
-use crate::sharedlock::Owner;
+use crate::sharedlock::{Fence, Owner};
 
 /// Split into positions and options; only known options are there.
 pub(super) struct Arguments<'a> {
@@ -142,6 +142,17 @@ impl<'a> Arguments<'a> {
         let Some(value) = self.option(name) else { return Ok(None) };
         let number = integer(value).and_then(|number| T::try_from(number).ok());
         number.map(Some).ok_or_else(|| self.wrong(name, "a whole number in its range", value))
+    }
+
+    /// The option `fence`.
+    pub(super) fn fence(&self) -> Result<Option<Fence>, Error> {
+        let Some(value) = self.option("fence") else { return Ok(None) };
+        let lock = value.get("lock").and_then(Value::as_str);
+        let number = value.get("number").and_then(integer).and_then(|number| u64::try_from(number).ok());
+        match (lock, number, value.as_object().map_or(0, Map::len)) {
+            (Some(lock), Some(number), 2) => Fence::new(lock, number).map(Some),
+            _ => Err(self.wrong("fence", "{lock, number}: a lock's name and the number under which it was had", value)),
+        }
     }
 
     /// The option `owner`, else the caller.

@@ -2,7 +2,8 @@
 //!
 //! A name is `module.function`. Arguments are positional; a mapping after them holds named options. Durations are
 //! seconds. Results are JSON: a message, claim or entry is a mapping, nothing is null. Each function is declared once,
-//! in [`FUNCTIONS`], from which documentation is generated; dispatch goes through the same table.
+//! in [`FUNCTIONS`], from which documentation is generated; dispatch goes through the same table. What changes something
+//! takes the option `fence`, `{"lock": NAME, "number": N}`: see [`Unidist::fenced`].
 
 mod arguments;
 mod counter;
@@ -75,6 +76,8 @@ enum Run {
 pub async fn call(shared: &Unidist, name: &str, args: &[Value], owner: &str) -> Result<Value, Error> {
     let spec = find(name)?;
     let arguments = Arguments::split(spec, args, owner)?;
+    let fenced = arguments.fence()?.map(|fence| shared.fenced(fence));
+    let shared = fenced.as_ref().unwrap_or(shared);
     match spec.run {
         Run::Now(run) => run(shared, &arguments),
         Run::Later(run) => run(shared, arguments).await,
@@ -97,7 +100,11 @@ pub fn call_now(shared: &Unidist, name: &str, args: &[Value], owner: &str) -> Op
     let prepared = find(name).and_then(|spec| Ok((spec, Arguments::split(spec, args, owner)?)));
     match prepared {
         Err(error) => Some(Err(error)),
-        Ok((FunctionSpec { run: Run::Now(run), .. }, arguments)) => Some(run(shared, &arguments)),
+        Ok((FunctionSpec { run: Run::Now(run), .. }, arguments)) => Some(match arguments.fence() {
+            Ok(None) => run(shared, &arguments),
+            Ok(Some(fence)) => run(&shared.fenced(fence), &arguments),
+            Err(error) => Err(error),
+        }),
         Ok(_) => None,
     }
 }

@@ -72,6 +72,11 @@ pub(crate) enum Change {
     LogEntriesGone {
         log: Arc<str>,
     },
+    /// The largest fencing number of a lock that a change carried.
+    Fence {
+        lock: Arc<str>,
+        number: u64,
+    },
     /// What another process was answered; none: it need not be remembered any more.
     Answer {
         request: RequestKey,

@@ -5,6 +5,7 @@
 //! tasks are served by the same code. An engine beyond this process (a file, a socket, etcd) implements the same
 //! traits; it may block for one round trip or disk write, and hands tickets over from its own thread.
 
+pub(crate) mod fenced;
 #[cfg(feature = "file")]
 pub(crate) mod file;
 pub(crate) mod journal;
@@ -24,7 +25,7 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::messagequeue::{Added, Delivery, Message, NewMessage, QueueOptions, QueueStatus};
-use crate::sharedlock::{LockInfo, LockRequest, Owner};
+use crate::sharedlock::{Fence, LockInfo, LockRequest, Owner};
 use crate::sharedlog::{LogOptions, LogPage, LogStatus};
 use crate::sharedstate::{Compared, KeyFilter, Search, SetOptions, StateEntry};
 use crate::timer::Timers;
@@ -40,6 +41,9 @@ pub(crate) trait Engine: Send + Sync {
     fn state(&self) -> &dyn State;
     fn queues(&self) -> &dyn Queues;
     fn logs(&self) -> &dyn Logs;
+    /// Runs `change`, one call of a method of this engine that changes something, unless the fence is stale. The change
+    /// and the comparison are one act.
+    fn fenced(&self, fence: &Fence, change: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error>;
     /// Copies of the descriptors that keep the locks of this process.
     fn lock_keepers(&self) -> Result<Vec<std::fs::File>, Error> {
         let reason = "its locks end with this process: open it for children".to_owned();

@@ -45,6 +45,7 @@ pub(super) fn check(ask: &Ask) -> Result<(), Error> {
         | Ask::LogConfigure { log, .. }
         | Ask::LogStatus { log }
         | Ask::LogDelete { log } => shared("log", log),
+        Ask::Fenced(fence, _) => shared("lock", fence.lock()),
         _ => Ok(()),
     }
 }

@@ -12,7 +12,7 @@ use crate::engine::request::{Answer, Turn};
 use crate::engine::{AddAnswer, Condition, HolderKey, LockAnswer, StateWrite, TakeAnswer, Verdict};
 use crate::error::Error;
 use crate::messagequeue::NewMessage;
-use crate::sharedlock::{LockRequest, Owner};
+use crate::sharedlock::{Fence, LockRequest, Owner};
 use crate::sharedstate::{KeyFilter, SetOptions};
 use crate::wire::ask::{AddAsk, Ask, HolderAsk, LockAsk, SetAsk, VerdictAsk};
 
@@ -34,6 +34,7 @@ impl Session {
     pub(super) fn perform(self: &Arc<Self>, service: &Arc<Inner>, ask: Ask) -> Answered {
         names::check(&ask)?;
         match ask {
+            Ask::Fenced(fence, ask) => self.perform_fenced(service, &fence, *ask),
             Ask::CounterGet { .. }
             | Ask::CounterSwap { .. }
             | Ask::CounterAdd { .. }
@@ -139,6 +140,21 @@ impl Session {
             }
             _ => Ok(Value::Null),
         }
+    }
+
+    fn perform_fenced(self: &Arc<Self>, service: &Arc<Inner>, fence: &Fence, ask: Ask) -> Answered {
+        if !ask.is_fenced() {
+            let reason = "a fencing number goes with one change".to_owned();
+            return Err(Error::LockOption { name: fence.lock().to_owned(), reason });
+        }
+        let (mut ask, mut answered) = (Some(ask), Value::Null);
+        service.engine.fenced(fence, &mut || {
+            if let Some(ask) = ask.take() {
+                answered = self.perform(service, ask)?;
+            }
+            Ok(())
+        })?;
+        Ok(answered)
     }
 
     fn add(self: &Arc<Self>, service: &Arc<Inner>, ask: AddAsk) -> Answered {

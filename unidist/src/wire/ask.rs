@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::engine::{Edge, Want};
 use crate::messagequeue::{Delivery, QueueOptions};
-use crate::sharedlock::Owner;
+use crate::sharedlock::{Fence, Owner};
 use crate::sharedlog::LogOptions;
 use crate::sharedstate::Search;
 use crate::watch::{NameFilter, WatchFilter};
@@ -17,59 +17,176 @@ use crate::watch::{NameFilter, WatchFilter};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Ask {
-    CounterGet { name: String },
-    CounterSwap { name: String, value: i64 },
-    CounterAdd { name: String, by: i128 },
-    CounterRemove { name: String },
+    CounterGet {
+        name: String,
+    },
+    CounterSwap {
+        name: String,
+        value: i64,
+    },
+    CounterAdd {
+        name: String,
+        by: i128,
+    },
+    CounterRemove {
+        name: String,
+    },
     CounterAll {},
     CounterSnapshot {},
-    CounterWatch { wait: u64, filter: NameFilter, from: Option<u64> },
+    CounterWatch {
+        wait: u64,
+        filter: NameFilter,
+        from: Option<u64>,
+    },
     Lock(LockAsk),
-    LockCancel { wait: u64 },
-    LockRelease { name: String, holder: HolderAsk },
-    LockReleaseAll { owner: String },
-    LockForceRelease { name: String },
-    LockRenew { name: String, holder: HolderAsk, lease: Option<Duration> },
-    LockHas { name: String, holder: HolderAsk },
-    LockHolders { name: String },
-    LockWaiting { name: String },
+    LockCancel {
+        wait: u64,
+    },
+    LockRelease {
+        name: String,
+        holder: HolderAsk,
+    },
+    LockReleaseAll {
+        owner: String,
+    },
+    LockForceRelease {
+        name: String,
+    },
+    LockRenew {
+        name: String,
+        holder: HolderAsk,
+        lease: Option<Duration>,
+    },
+    LockHas {
+        name: String,
+        holder: HolderAsk,
+    },
+    LockHolders {
+        name: String,
+    },
+    LockWaiting {
+        name: String,
+    },
     LockAll {},
-    StateEntry { bucket: String, key: String },
+    StateEntry {
+        bucket: String,
+        key: String,
+    },
     StateSet(SetAsk),
-    StateRemove { bucket: String, key: String },
-    StateRemoveBucket { bucket: String },
-    StateScan { bucket: Option<String> },
-    StateSearch { search: Search },
+    StateRemove {
+        bucket: String,
+        key: String,
+    },
+    StateRemoveBucket {
+        bucket: String,
+    },
+    StateScan {
+        bucket: Option<String>,
+    },
+    StateSearch {
+        search: Search,
+    },
     StateBuckets {},
     StateRevision {},
-    Watch { wait: u64, filter: WatchFilter, from: Option<u64> },
-    WatchRead { wait: u64 },
-    WatchEnd { wait: u64 },
+    Watch {
+        wait: u64,
+        filter: WatchFilter,
+        from: Option<u64>,
+    },
+    WatchRead {
+        wait: u64,
+    },
+    WatchEnd {
+        wait: u64,
+    },
     QueueAdd(AddAsk),
-    QueueAddCancel { wait: u64 },
-    QueueRequest { queue: String, want: Want, may_wait: bool, wait: u64 },
-    QueueCancel { wait: u64 },
-    QueueGiveBack { queue: String, delivery: Delivery },
-    QueueSettle { queue: String, id: String, attempt: Option<u32>, verdict: VerdictAsk },
-    QueuePeek { queue: String, limit: usize },
-    QueueEdge { queue: String, edge: Edge },
-    QueueRemove { queue: String, id: String },
-    QueuePurge { queue: String },
-    QueueDelete { queue: String },
-    QueueConfigure { queue: String, options: QueueOptions },
-    QueueStatus { queue: String },
-    QueueSnapshot { queue: String },
-    QueueWatch { wait: u64, filter: NameFilter, from: Option<u64> },
+    QueueAddCancel {
+        wait: u64,
+    },
+    QueueRequest {
+        queue: String,
+        want: Want,
+        may_wait: bool,
+        wait: u64,
+    },
+    QueueCancel {
+        wait: u64,
+    },
+    QueueGiveBack {
+        queue: String,
+        delivery: Delivery,
+    },
+    QueueSettle {
+        queue: String,
+        id: String,
+        attempt: Option<u32>,
+        verdict: VerdictAsk,
+    },
+    QueuePeek {
+        queue: String,
+        limit: usize,
+    },
+    QueueEdge {
+        queue: String,
+        edge: Edge,
+    },
+    QueueRemove {
+        queue: String,
+        id: String,
+    },
+    QueuePurge {
+        queue: String,
+    },
+    QueueDelete {
+        queue: String,
+    },
+    QueueConfigure {
+        queue: String,
+        options: QueueOptions,
+    },
+    QueueStatus {
+        queue: String,
+    },
+    QueueSnapshot {
+        queue: String,
+    },
+    QueueWatch {
+        wait: u64,
+        filter: NameFilter,
+        from: Option<u64>,
+    },
     QueueNames {},
-    LogAppend { log: String, value: Value },
-    LogRead { log: String, offset: u64, limit: usize },
-    LogFollow { log: String },
-    LogUnfollow { log: String },
-    LogConfigure { log: String, options: LogOptions },
-    LogStatus { log: String },
-    LogDelete { log: String },
+    LogAppend {
+        log: String,
+        value: Value,
+    },
+    LogRead {
+        log: String,
+        offset: u64,
+        limit: usize,
+    },
+    LogFollow {
+        log: String,
+    },
+    LogUnfollow {
+        log: String,
+    },
+    LogConfigure {
+        log: String,
+        options: LogOptions,
+    },
+    LogStatus {
+        log: String,
+    },
+    LogDelete {
+        log: String,
+    },
     LogNames {},
-    Backup { folder: PathBuf },
+    Backup {
+        folder: PathBuf,
+    },
+    /// A change that carries a fencing number.
+    Fenced(Fence, Box<Ask>),
 }
 
 /// A lock is asked for.
@@ -183,5 +300,10 @@ impl Ask {
             Ask::LogAppend { .. } | Ask::LogDelete { .. } => true,
             _ => false,
         }
+    }
+
+    /// Whether a fencing number that the caller carries goes with it.
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.is_change() || matches!(self, Ask::QueueConfigure { .. } | Ask::LogConfigure { .. })
     }
 }

@@ -56,6 +56,26 @@ fn changes_of_counters_and_queues_by_name_go_on_from_a_snapshot() {
 }
 
 #[test]
+fn a_change_by_name_carries_the_number_of_a_lock() {
+    each_engine(|Store { shared, .. }| {
+        for (name, args) in [
+            ("sharedcounter.increment", vec![json!("n")]),
+            ("sharedstate.set", vec![json!("b"), json!("k"), json!(1)]),
+            ("messagequeue.add", vec![json!("q"), json!(1)]),
+            ("sharedlog.append", vec![json!("log"), json!(1)]),
+        ] {
+            let number = call(&shared, "sharedlock.acquire", json!([name])).unwrap();
+            let later = json!(number.as_u64().unwrap() + 1);
+            let fence = |number: &Value| json!({"fence": {"lock": name, "number": number}});
+            let with = |number: &Value| Value::Array(args.iter().cloned().chain([fence(number)]).collect());
+            call(&shared, name, with(&number)).unwrap();
+            call(&shared, name, with(&later)).unwrap();
+            assert_eq!(call(&shared, name, with(&number)).unwrap_err().code(), "stale");
+        }
+    });
+}
+
+#[test]
 fn locks_by_name_are_the_callers_and_a_busy_one_is_false() {
     each_engine(|Store { shared, .. }| {
         assert_eq!(call(&shared, "sharedlock.acquire", json!(["l", {"lease": 2.5}])).unwrap(), json!(1));
@@ -162,17 +182,20 @@ fn mistakes_are_named_with_what_would_be_right() {
             ("sharedcounter.incremnt", json!([]), "sharedcounter has all, changes, decrement, delete"),
             ("counter.increment", json!([]), "the modules are messagequeue"),
             ("", json!([]), "the modules are"),
-            ("sharedcounter.increment", json!([]), "the argument name is missing: (name, by?)"),
+            ("sharedcounter.increment", json!([]), "the argument name is missing: (name, by?, {fence})"),
             ("sharedcounter.increment", json!([7]), "name must be text, found 7"),
             ("sharedcounter.increment", json!(["n", "5"]), "by must be a whole number in 64 bits, found \"5\""),
             ("sharedcounter.increment", json!(["n", 0.5]), "by must be a whole number in 64 bits, found 0.5"),
-            ("sharedcounter.increment", json!(["n", 1, 2]), "takes at most 2 arguments (name, by?), found 3"),
-            ("sharedcounter.increment", json!(["n", {"by": 2}]), "takes no options, found the option \"by\""),
+            ("sharedcounter.increment", json!(["n", 1, 2]), "takes at most 2 arguments (name, by?, {fence}), found 3"),
+            ("sharedcounter.increment", json!(["n", {"by": 2}]), "there is no option \"by\"; the options are fence"),
             ("sharedlock.acquire", json!(["l", {"timeout": 2}]), "the options are wait, lease, owner, permits, rank"),
             ("sharedlock.acquire", json!(["l", {"wait": -1}]), "wait must be a number of seconds from 0 on"),
             ("sharedlock.acquire", json!(["l", {"wait": "5s"}]), "wait must be a number of seconds from 0 on"),
             ("sharedlock.acquire", json!(["l", {"permits": 1e99}]), "permits must be a whole number in its range"),
             ("sharedlock.acquire", json!(["l", {"owner": ""}]), "the owner name \"\" is empty"),
+            ("sharedcounter.all", json!([{"by": 2}]), "takes no options, found the option \"by\""),
+            ("sharedcounter.set", json!(["n", 1, {"fence": 7}]), "fence must be {lock, number}: a lock's name"),
+            ("sharedcounter.set", json!(["n", 1, {"fence": {"lock": "l", "number": 0}}]), "under the number 0"),
             ("sharedstate.set", json!(["b", "k"]), "the argument value is missing"),
         ] {
             let error = call(&shared, name, args).unwrap_err();

@@ -4,6 +4,7 @@ mod call;
 mod common;
 mod contention;
 mod counters;
+mod fences;
 #[cfg(feature = "file")]
 mod file;
 mod host;

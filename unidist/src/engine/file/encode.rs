@@ -17,12 +17,20 @@ use crate::sharedlog::{LogEntry, LogOptions};
 /// The bucket of answers that are remembered: no name that anybody can give.
 pub(super) const ANSWERS: &str = "\u{1}answers";
 
+/// Before the name of a lock: the counter that keeps its fencing number. No name that anybody can give.
+pub(super) const FENCES: &str = "\u{1}fence ";
+
 /// For how long the store's next owner knows the answer to a request.
 pub(super) const ANSWERS_KEPT: Duration = Duration::from_secs(3_600);
 
 /// The key of a lane's newest answer.
 pub(super) fn answer_key(request: &RequestKey) -> String {
     format!("{} {}", request.session, request.lane)
+}
+
+/// Where the largest fencing number of a lock is.
+pub(super) fn fence_key(lock: &str) -> Key {
+    Key::named(Table::Counters, &format!("{FENCES}{lock}"))
 }
 
 /// One step of a write: steps are done in order.
@@ -98,6 +106,10 @@ impl Batch {
             Change::LogEntry { log, entry } => {
                 let cells = Cells { revision: 0, time: nanoseconds(entry.time), value: json(&*entry.value) };
                 self.put(Key::numbered(Table::Entries, log, entry.offset), Some(cells));
+            }
+            Change::Fence { lock, number } => {
+                let cells = Cells { value: number.cast_signed().to_string().into_bytes(), ..Cells::default() };
+                self.put(fence_key(lock), Some(cells));
             }
             Change::Answer { request, answer } => {
                 let value = |answer: &Value| json(&(request.number, answer));
@@ -187,6 +199,11 @@ pub(super) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
 
 pub(super) fn counter(cells: &Cells) -> Result<i64, String> {
     parse(&cells.value)
+}
+
+/// A fencing number, which is kept as a counter is.
+pub(super) fn fence(cells: &Cells) -> Result<u64, String> {
+    counter(cells).map(i64::cast_unsigned)
 }
 
 pub(super) fn kept_value(cells: &Cells) -> Result<KeptValue, String> {

@@ -19,6 +19,7 @@ pub(super) enum Touched {
     AllMessages(Arc<str>),
     Message(Arc<str>, u64),
     Log(Arc<str>),
+    Fence(Arc<str>),
     /// An answer: it is in no memory but that of who asked.
     Answer,
 }
@@ -31,6 +32,7 @@ impl From<&Change> for Touched {
             Change::Queue { name, .. } => Touched::Queue(name.clone()),
             Change::QueueGone { name, .. } => Touched::AllMessages(name.clone()),
             Change::Message { queue, number, .. } => Touched::Message(queue.clone(), *number),
+            Change::Fence { lock, .. } => Touched::Fence(lock.clone()),
             Change::Answer { .. } => Touched::Answer,
             Change::Log { name, .. }
             | Change::LogEntry { log: name, .. }
@@ -63,6 +65,10 @@ pub(super) fn restore(memory: &MemoryEngine, store: &Store, touched: &BTreeSet<T
                 let standing = decoded(standing, encode::standing)?.unwrap_or_default();
                 let kept = decoded(body, encode::body)?.map(|body| (body, standing));
                 memory.queues.restore_message(queue, *number, kept);
+            }
+            Touched::Fence(lock) => {
+                let number = decoded(store.row(&encode::fence_key(lock))?, encode::fence)?;
+                memory.locks.restore_mark(lock, number.unwrap_or(0));
             }
             Touched::Answer => {}
             Touched::Log(name) => restore_log(memory, store, name)?,
@@ -161,7 +167,10 @@ impl<'a> Loader<'a> {
     /// Takes a row in. `part` is the key of a value of the state.
     pub(super) fn take(&mut self, name: &str, part: &str, kept: Kept) {
         match kept {
-            Kept::Counter(value) => self.memory.counters.restore(name, Some(value)),
+            Kept::Counter(value) => match name.strip_prefix(encode::FENCES) {
+                Some(lock) => self.memory.locks.restore_mark(lock, value.cast_unsigned()),
+                None => self.memory.counters.restore(name, Some(value)),
+            },
             Kept::State(kept) if name == encode::ANSWERS => self.answers.push((part.to_owned(), kept)),
             Kept::State(kept) => self.memory.state.load(name, part, kept),
             Kept::Queue(header) => self.memory.queues.restore_header(name, Some(header)),

@@ -40,8 +40,10 @@ use self::writer::Writer;
 use super::memory::MemoryEngine;
 use super::{Counters, Engine, Locks, Logs, Queues, State};
 use crate::clock::Clock;
+use crate::engine::fenced;
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::sharedlock::Fence;
 use crate::timer::Timers;
 
 pub(crate) use self::backup::{check, restore, salvage};
@@ -157,6 +159,11 @@ impl Engine for FileEngine {
 
     fn logs(&self) -> &dyn Logs {
         self
+    }
+
+    fn fenced(&self, fence: &Fence, change: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error> {
+        // Compared inside the gate, before the wait for the disk.
+        fenced::carry(fence, change)
     }
 
     fn backup(&self, folder: &Path) -> Result<(), Error> {

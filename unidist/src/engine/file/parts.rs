@@ -8,6 +8,7 @@ use event_listener::Event;
 use serde_json::Value;
 
 use super::FileEngine;
+use crate::engine::fenced;
 use crate::engine::request::Answer;
 use crate::engine::{
     AddAnswer, AddTicket, Condition, CounterValues, Counters, DeliveryTicket, Edge, Logs, Queues, State, StateWrite,
@@ -23,7 +24,12 @@ use crate::watch::{CounterEvent, NameFilter, QueueEvent, WatchFilter, WatchSourc
 impl FileEngine {
     /// Runs a change of the thing of this name and waits for the disk.
     fn keep<T: Answer>(&self, name: &str, change: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-        if is_private(name) { change() } else { self.writer.keep(change) }
+        match fenced::carried() {
+            None if is_private(name) => change(),
+            None => self.writer.keep(change),
+            Some(fence) if is_private(name) && is_private(&fence.lock) => self.memory.locks.fenced(&fence, change),
+            Some(fence) => self.writer.keep(|| self.memory.locks.fenced(&fence, change)),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::engine::{Counters, Engine, Locks, Logs, Queues, State};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::service::{CLIENTS, Lasting, Server};
+use crate::sharedlock::Fence;
 use crate::timer::Timers;
 use crate::wire::Hello;
 
@@ -184,6 +185,10 @@ impl Engine for SharedFile {
 
     fn logs(&self) -> &dyn Logs {
         self.engine().logs()
+    }
+
+    fn fenced(&self, fence: &Fence, change: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error> {
+        self.engine().fenced(fence, change)
     }
 
     fn lock_keepers(&self) -> Result<Vec<File>, Error> {

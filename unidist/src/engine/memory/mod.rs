@@ -30,6 +30,7 @@ use super::{Counters, Engine, Locks, Logs, Queues, State};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::sharedlock::Fence;
 use crate::timer::Timers;
 
 pub(crate) use self::host_folder::default_folder;
@@ -105,6 +106,10 @@ impl Engine for MemoryEngine {
 
     fn logs(&self) -> &dyn Logs {
         &self.logs
+    }
+
+    fn fenced(&self, fence: &Fence, change: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error> {
+        self.locks.fenced(fence, change)
     }
 
     fn lock_keepers(&self) -> Result<Vec<std::fs::File>, Error> {

@@ -20,8 +20,11 @@ use super::Place;
 use super::connection::{ANSWER_MAX, Broken, Connection, Opening};
 use super::lanes::{Lane, Lanes};
 use super::waits::Waits;
+use crate::engine::fenced;
 use crate::error::Error;
+use crate::name::is_private;
 use crate::service::random_name;
+use crate::sharedlock::Fence;
 use crate::stop::Stop;
 use crate::wire::ask::Ask;
 use crate::wire::line_of;
@@ -55,6 +58,17 @@ struct Pool {
 pub(super) struct Request<'a> {
     pub(super) ask: &'a Ask,
     pub(super) lane: Option<Lane>,
+}
+
+/// A request as it is written, without a copy of it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum AskLine<'a> {
+    Plain(&'a Ask),
+    /// As `Ask::Fenced`.
+    Fenced {
+        fenced: (Fence, &'a Ask),
+    },
 }
 
 impl Client {
@@ -156,9 +170,15 @@ impl Client {
             args: A,
         }
         let call = "node.ask";
+        // Numbers of this process's own locks are compared here alone.
+        let is_told = |fence: &Fence| request.ask.is_fenced() && !is_private(fence.lock());
+        let ask = match fenced::carried().filter(is_told) {
+            None => AskLine::Plain(request.ask),
+            Some(fence) => AskLine::Fenced { fenced: (fence, request.ask) },
+        };
         match request.lane {
-            None => line_of(&Line { id: 1, call, args: [request.ask] }),
-            Some(lane) => line_of(&Line { id: 1, call, args: (request.ask, lane.lane, lane.number) }),
+            None => line_of(&Line { id: 1, call, args: [ask] }),
+            Some(lane) => line_of(&Line { id: 1, call, args: (ask, lane.lane, lane.number) }),
         }
     }
 

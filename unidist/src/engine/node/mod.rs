@@ -17,11 +17,13 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::fenced;
 use super::memory::MemoryEngine;
 use super::{Counters, Engine, Locks, Logs, Queues, State};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::sharedlock::Fence;
 use crate::timer::Timers;
 use crate::wire::Hello;
 use crate::wire::ask::Ask;
@@ -89,6 +91,11 @@ impl Engine for NodeEngine {
 
     fn logs(&self) -> &dyn Logs {
         self
+    }
+
+    /// Compared here for things and locks that begin with `__`, and by the owner for all others.
+    fn fenced(&self, fence: &Fence, change: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error> {
+        self.local.locks.fenced(fence, || fenced::carry(fence, change))
     }
 
     fn lock_keepers(&self) -> Result<Vec<File>, Error> {

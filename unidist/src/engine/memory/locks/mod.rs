@@ -4,15 +4,25 @@
 //! shard lock, so the few system calls on lock files are made there. Locks of this process alone (`__NAME`) are in
 //! another map, which never meets a file. Expiry and the tries for another process's lock run on the timer thread.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod fences;
+#[cfg(feature = "file")]
+mod kept;
+mod look;
+mod record;
+mod tries;
+
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+#[cfg(feature = "file")]
+pub(crate) use self::kept::KeptLock;
+use self::record::{Held, Holder, Record, Seat, Waiter, find, seat_of, tidy};
+use self::tries::POLL_FIRST;
 use super::host_folder::{HostFile, HostFolder, Note};
-use super::shards::{Shard, Shards};
+use super::shards::Shards;
 use crate::engine::journal::Records;
-use crate::engine::{Grant, HolderKey, LockAnswer, LockTicket, Locks, request};
+use crate::engine::{Grant, HolderKey, LockAnswer, LockTicket, Locks};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::name;
@@ -20,12 +30,6 @@ use crate::sharedlock::{LockInfo, LockRequest, Owner};
 use crate::timer::{TimerId, Timers};
 use crate::wait::Ticket;
 
-/// Free locks that a shard remembers, to be taken again without allocating.
-const IDLE_MAX: usize = 64;
-/// Fencing numbers that are reserved with one write to the disk, where they are kept.
-const FENCES_RESERVED: u64 = 65_536;
-const POLL_FIRST: Duration = Duration::from_millis(1);
-const POLL_LAST: Duration = Duration::from_millis(20);
 /// How long this process hands a host-wide lock to its own waiters before it lets others try.
 const HOST_TURN: Duration = Duration::from_secs(1);
 /// Longer than `POLL_LAST`, so that every process that waits tries once meanwhile.
@@ -36,6 +40,8 @@ pub(crate) struct MemoryLocks {
     shared: Shards<Record>,
     /// What the owners hold that are named or use ranks. Locked after a lock's shard, never before.
     owners: Shards<Vec<Held>>,
+    /// The largest number of each lock that a change carried. Locked before anything that changes.
+    marks: Shards<u64>,
     fences: AtomicU64,
     /// Numbers up to here will not be given again after a restart.
     fences_reserved: AtomicU64,
@@ -51,71 +57,13 @@ pub(crate) struct MemoryLocks {
 /// Is told the lock and the fencing number of a holder that leaves.
 pub(crate) type UnseatObserver = Box<dyn Fn(&str, u64) + Send + Sync>;
 
-struct Record {
-    name: Arc<str>,
-    permits: u32,
-    holders: Vec<Holder>,
-    waiters: VecDeque<Waiter>,
-    /// The pause after the next try for another process's lock; none when no try is planned.
-    poll: Option<Duration>,
-}
-
-struct Holder {
-    owner: Owner,
-    fence: u64,
-    since: Duration,
-    lease: Option<TimerId>,
-    file: Option<HostFile>,
-    /// None: this one.
-    process: Option<u32>,
-}
-
-struct Waiter {
-    seat: Seat,
-    ticket: Arc<LockTicket>,
-}
-
-/// A held lock as it is noted for the case that the store's owner ends before its holder. Times are dates.
-#[cfg(feature = "node")]
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub(crate) struct KeptLock {
-    pub(crate) name: String,
-    pub(crate) fence: u64,
-    /// None: the guard.
-    pub(crate) owner: Option<String>,
-    pub(crate) permits: u32,
-    pub(crate) rank: Option<u32>,
-    pub(crate) ends: Option<Duration>,
-    pub(crate) since: Duration,
-    pub(crate) process: u32,
-}
-
-struct Held {
-    name: Arc<str>,
-    fence: u64,
-    rank: Option<u32>,
-}
-
-impl Record {
-    fn new(name: Arc<str>) -> Self {
-        Record { name, permits: 1, holders: Vec::with_capacity(1), waiters: VecDeque::new(), poll: None }
-    }
-
-    fn is_idle(&self) -> bool {
-        self.holders.is_empty() && self.waiters.is_empty()
-    }
-
-    fn has_room(&self) -> bool {
-        self.holders.len() < self.permits as usize
-    }
-}
-
 impl MemoryLocks {
     pub(super) fn new(timers: Arc<Timers>, host: Option<HostFolder>, limits: &Limits, records: Records) -> Arc<Self> {
         Arc::new_cyclic(|me| MemoryLocks {
             private: Shards::new("locks", limits.names_max),
             shared: Shards::new("locks", limits.names_max),
             owners: Shards::new("owners of locks", limits.names_max),
+            marks: Shards::new("locks with fenced writes", limits.names_max),
             fences: AtomicU64::new(0),
             fences_reserved: AtomicU64::new(0),
             records,
@@ -144,103 +92,6 @@ impl MemoryLocks {
         let result = act(record);
         tidy(shards, &mut shard, name);
         Some(result)
-    }
-
-    fn next_fence(&self) -> Result<u64, Error> {
-        let fence = self.fences.fetch_add(1, Ordering::Relaxed) + 1;
-        if fence > self.fences_reserved.load(Ordering::Relaxed) {
-            let last = fence.saturating_add(FENCES_RESERVED);
-            if let Some(reserved) = self.records.reserve_fences(last) {
-                reserved?;
-                self.fences_reserved.fetch_max(last, Ordering::Relaxed);
-            }
-        }
-        Ok(fence)
-    }
-
-    /// Numbers go on after this one.
-    #[cfg(feature = "file")]
-    pub(crate) fn begin_after(&self, fence: u64) {
-        self.fences.store(fence, Ordering::Relaxed);
-        self.fences_reserved.store(fence, Ordering::Relaxed);
-    }
-
-    /// Seats one who held the lock in an earlier run, with the number it had then.
-    #[cfg(feature = "file")]
-    pub(crate) fn seat_again(&self, held: &KeptLock) -> Result<(), Error> {
-        let shards = self.shards(&held.name);
-        let mut shard = shards.lock(&*held.name);
-        let name: Arc<str> = Arc::from(held.name.as_str());
-        let record = shards.get_or_insert(&mut shard, &held.name, || Record::new(name))?;
-        record.permits = held.permits.max(1);
-        let owner = match &held.owner {
-            Some(name) => Owner::named(name)?,
-            None => Owner::guard(held.fence),
-        };
-        if let Some(name) = owner.name() {
-            let mut shard = self.owners.lock(&**name);
-            let of_owner = self.owners.get_or_insert(&mut shard, name, Vec::new)?;
-            of_owner.push(Held { name: record.name.clone(), fence: held.fence, rank: held.rank });
-        }
-        let (now, date) = (self.timers.now(), self.timers.unix_time());
-        let rest = held.ends.map(|ends| ends.saturating_sub(date));
-        let lease = self.start_lease(&record.name, rest, now);
-        let since = now.saturating_sub(date.saturating_sub(held.since));
-        record.holders.push(Holder { owner, fence: held.fence, since, lease, file: None, process: Some(held.process) });
-        Ok(())
-    }
-
-    /// Has `tell` told of every holder that leaves; it must not call back. The first one stays.
-    #[cfg(feature = "file")]
-    pub(crate) fn observe_unseat(&self, tell: UnseatObserver) {
-        let _ = self.on_unseat.set(tell);
-    }
-
-    /// What `seat_again` needs of a holder.
-    #[cfg(feature = "file")]
-    pub(crate) fn kept(&self, name: &str, fence: u64) -> Option<KeptLock> {
-        let found = self.with(name, |record| {
-            let index = find(record, HolderKey::Fence(fence))?;
-            let holder = record.holders.get(index)?;
-            let (now, date) = (self.timers.now(), self.timers.unix_time());
-            Some(KeptLock {
-                name: name.to_owned(),
-                fence,
-                owner: holder.owner.name().map(|owner| owner.to_string()),
-                permits: record.permits,
-                rank: self.rank_of(name, holder),
-                ends: holder.lease.map(|id| date.saturating_add(id.due().saturating_sub(now))),
-                since: date.saturating_sub(now.saturating_sub(holder.since)),
-                process: holder.process.unwrap_or_else(std::process::id),
-            })
-        });
-        found.flatten()
-    }
-
-    #[cfg(feature = "file")]
-    fn rank_of(&self, name: &str, holder: &Holder) -> Option<u32> {
-        let owner = holder.owner.name()?;
-        let shard = self.owners.lock(&**owner);
-        shard.get(&**owner)?.iter().find(|held| held.fence == holder.fence && &*held.name == name)?.rank
-    }
-
-    /// Copies of the files that keep the host's locks.
-    pub(crate) fn keepers(&self) -> std::io::Result<Vec<std::fs::File>> {
-        let mut files = Vec::new();
-        for shard in self.shared.each() {
-            for holder in shard.values().flat_map(|record| &record.holders) {
-                if let Some(file) = &holder.file {
-                    files.push(file.try_clone()?);
-                }
-            }
-        }
-        Ok(files)
-    }
-
-    /// Takes the permit on the host, where one is needed. The outer none: another process has it.
-    fn take_file(&self, record: &Record, now: Duration) -> Result<Option<Option<HostFile>>, Error> {
-        let Some(host) = self.host_of(&record.name) else { return Ok(Some(None)) };
-        Ok(host.try_take(&record.name, record.permits, now)?.map(Some))
     }
 
     /// Seats an owner; there is room and `file` is had.
@@ -339,37 +190,6 @@ impl MemoryLocks {
         }
     }
 
-    /// Tries for another process's lock after a pause that doubles each time.
-    fn plan_try(&self, record: &mut Record, first: Duration, now: Duration) {
-        if record.poll.is_some() {
-            return;
-        }
-        record.poll = Some(first);
-        self.start_try(&record.name, now.saturating_add(first));
-    }
-
-    fn start_try(&self, name: &Arc<str>, due: Duration) {
-        let (me, name) = (self.me.clone(), name.clone());
-        self.timers.at(due, move || {
-            if let Some(me) = me.upgrade() {
-                me.with(&name, |record| me.try_again(record));
-            }
-        });
-    }
-
-    fn try_again(&self, record: &mut Record) {
-        let Some(pause) = record.poll else { return };
-        let now = self.timers.now();
-        let held_before = record.holders.len();
-        // While it is set, a lock that is still busy plans no second try.
-        self.hand_over(record, None, now);
-        record.poll = None;
-        if !record.waiters.is_empty() && record.has_room() {
-            let next = if record.holders.len() > held_before { POLL_FIRST } else { (pause * 2).min(POLL_LAST) };
-            self.plan_try(record, next, now);
-        }
-    }
-
     fn check_rank(&self, request: &LockRequest<'_>) -> Result<(), Error> {
         let (Some(rank), Some(owner)) = (request.rank, request.owner.and_then(Owner::name)) else { return Ok(()) };
         let shard = self.owners.lock(&**owner);
@@ -420,81 +240,6 @@ impl MemoryLocks {
             Some(owner) => Err(Error::Reentrant { name: request.name.to_owned(), owner: owner.to_string() }),
             None => Ok(()),
         }
-    }
-
-    fn busy(&self, record: &Record) -> Error {
-        let holder = self.infos(record).into_iter().chain(self.foreign(&record.name)).next();
-        let holder = match holder {
-            Some(holder) => holder.to_string(),
-            None if record.waiters.is_empty() => "another until a moment ago".to_owned(),
-            None => format!("another until a moment ago; {} wait for it", record.waiters.len()),
-        };
-        Error::Busy { name: record.name.as_ref().to_owned(), holder }
-    }
-
-    fn infos(&self, record: &Record) -> Vec<LockInfo> {
-        let now = self.timers.now();
-        let info = |holder: &Holder| LockInfo {
-            name: record.name.as_ref().to_owned(),
-            owner: holder.owner.to_string(),
-            fence: holder.fence,
-            age: now.saturating_sub(holder.since),
-            remaining: holder.lease.map(|id| id.due().saturating_sub(now)),
-            process: holder.process.unwrap_or_else(std::process::id),
-            waiting: record.waiters.len(),
-        };
-        record.holders.iter().map(info).collect()
-    }
-
-    /// Who holds it in other processes, or in other stores of this one.
-    fn foreign(&self, name: &str) -> Vec<LockInfo> {
-        let notes = self.host_of(name).map(|host| host.holders(name)).unwrap_or_default();
-        notes.into_iter().map(|note| self.info_of(note)).collect()
-    }
-
-    fn info_of(&self, note: Note) -> LockInfo {
-        let age = self.timers.unix_time().saturating_sub(note.since);
-        let Note { name, owner, process, fence, .. } = note;
-        LockInfo { name, owner, fence, age, remaining: None, process, waiting: 0 }
-    }
-
-    fn not_held(&self, name: &str, holder: HolderKey<'_>, infos: Vec<LockInfo>) -> Error {
-        match infos.into_iter().chain(self.foreign(name)).next() {
-            None => Error::NoSuchLock { name: name.to_owned() },
-            Some(info) => {
-                let owner = match holder {
-                    HolderKey::Fence(fence) => format!("the acquisition of fence {fence}, which is over"),
-                    HolderKey::Owner(owner) => owner.to_string(),
-                };
-                Error::NotHolder { name: name.to_owned(), owner, holder: info.to_string() }
-            }
-        }
-    }
-}
-
-/// What a seat is asked for.
-struct Seat {
-    /// None: the guard.
-    owner: Option<Owner>,
-    lease: Option<Duration>,
-    rank: Option<u32>,
-    process: Option<u32>,
-}
-
-fn seat_of(request: &LockRequest<'_>) -> Seat {
-    Seat { owner: request.owner.cloned(), lease: request.lease, rank: request.rank, process: request::process() }
-}
-
-fn find(record: &Record, key: HolderKey<'_>) -> Option<usize> {
-    record.holders.iter().position(|holder| match key {
-        HolderKey::Fence(fence) => holder.fence == fence,
-        HolderKey::Owner(owner) => holder.owner == *owner,
-    })
-}
-
-fn tidy(shards: &Shards<Record>, shard: &mut Shard<Record>, name: &str) {
-    if shard.len() > IDLE_MAX && shard.get(name).is_some_and(Record::is_idle) {
-        shards.remove(shard, name);
     }
 }
 
