@@ -2,3 +2,6 @@
 
 pub(crate) mod assets;
 pub(crate) mod events;
+pub(crate) mod graph;
+pub(crate) mod series;
+mod window;

@@ -21,6 +21,7 @@ use unidist::SystemClock;
 use crate::answer::StaticFiles;
 use crate::guard::{GuardError, Memory};
 use crate::live::events::Hub;
+use crate::live::graph::Pictures;
 use crate::{Instance, Loader, ServeConfig};
 use listener::{Listening, bind};
 use serving::{Serving, ServingError, Surroundings};
@@ -109,6 +110,7 @@ impl Server {
         let surroundings = Surroundings {
             loader,
             hub: Hub::new(Arc::clone(&instance)),
+            pictures: Arc::new(Pictures::new()),
             instance,
             static_files: Arc::new(StaticFiles::new()),
             memory: Arc::new(Memory::new(Arc::new(SystemClock::new()))?),

@@ -7,8 +7,8 @@ use http_body::Body;
 
 use crate::answer::{self, AnswerBody, Problem};
 use crate::guard::LOG_IN_BYTES_MAX;
-use crate::live::assets;
 use crate::live::events::Selection;
+use crate::live::{assets, graph, series};
 use crate::server::handle::{Allowed, BodyError, Content, options};
 use crate::site::Own;
 use crate::{Limits, request, rpc};
@@ -56,6 +56,8 @@ where
         Own::Script => Ok(assets::SCRIPT.answer(allowed.head.headers()).await),
         Own::Charts => Ok(assets::CHARTS.answer(allowed.head.headers()).await),
         Own::Events => events(allowed),
+        Own::Graph => graph::answer(allowed, own.below(&allowed.head.path)).await,
+        Own::Series => series::answer(allowed, own.below(&allowed.head.path)).await,
         Own::Health => Ok(answer::json(&serde_json::json!({"status": "ok"}))),
         Own::Ready => Ok(ready(allowed)),
         Own::LogIn => Ok(allowed.serving.guard.log_in_page(&allowed.head).map(AnswerBody::from)),
