@@ -112,6 +112,7 @@ impl Server {
             hub: Hub::new(Arc::clone(&instance)),
             pictures: Arc::new(Pictures::new()),
             instance,
+            traffic: Arc::default(),
             static_files: Arc::new(StaticFiles::new()),
             memory: Arc::new(Memory::new(Arc::new(SystemClock::new()))?),
             is_ending: Arc::new(AtomicBool::new(false)),

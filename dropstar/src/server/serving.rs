@@ -7,6 +7,7 @@ use crate::answer::StaticFiles;
 use crate::guard::{Guard, GuardError, Memory};
 use crate::live::events::Hub;
 use crate::live::graph::Pictures;
+use crate::live::traffic::Traffic;
 use crate::server::tls::{TlsError, TlsListener};
 use crate::server::turns::Turns;
 use crate::site::{Shared, Sites};
@@ -23,6 +24,8 @@ pub(crate) struct Surroundings {
     pub(crate) hub: Arc<Hub>,
     /// Pictures of series in memory.
     pub(crate) pictures: Arc<Pictures>,
+    /// Counts of requests and connections.
+    pub(crate) traffic: Arc<Traffic>,
     /// Static files in memory.
     pub(crate) static_files: Arc<StaticFiles>,
     /// Who is logged in.

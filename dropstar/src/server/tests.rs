@@ -98,6 +98,7 @@ fn serving(folder: &Path) -> (Serving, String) {
         loader: Arc::new(Plain),
         hub: Hub::new(nothing()),
         pictures: Arc::new(Pictures::new()),
+        traffic: Arc::default(),
         instance: nothing(),
         static_files: Arc::new(StaticFiles::new()),
         memory: Arc::new(Memory::new(Arc::new(VirtualClock::new())).unwrap()),

@@ -46,6 +46,8 @@ pub(crate) enum Own {
     Health,
     /// `/readyz`.
     Ready,
+    /// `/metrics`.
+    Metrics,
     /// `/version`.
     Version,
     /// `/login`.
@@ -64,6 +66,7 @@ impl Own {
         ("/events", Own::Events),
         ("/healthz", Own::Health),
         ("/readyz", Own::Ready),
+        ("/metrics", Own::Metrics),
         ("/version", Own::Version),
         ("/login", Own::LogIn),
         ("/logout", Own::LogOut),

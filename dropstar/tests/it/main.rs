@@ -11,6 +11,7 @@ mod assets;
 mod attacks;
 mod connections;
 mod events;
+mod metrics;
 mod pages;
 mod procedures;
 mod requests;

@@ -14,6 +14,7 @@ mod page;
 mod python;
 mod schema;
 mod site_schema;
+mod sites;
 mod steps;
 mod tags;
 mod topic;
@@ -45,6 +46,7 @@ pub fn pages(commands: &clap::Command) -> Vec<Page> {
         python::page(),
         unidist::page(),
         browser::page(),
+        sites::page(),
         command_line::page(commands),
     ]
 }
