@@ -5,11 +5,12 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 FEATURES := --features procblock/series
 RUN_FOLDER ?= run
 
-.PHONY: help build run test soak bench fuzz install generate clean
+.PHONY: help build run test interleavings soak bench fuzz install generate clean
 
 help:
 	@echo "make run       build, then run the machine monitor demo until Ctrl-C"
 	@echo "make test      format, lints and every test"
+	@echo "make interleavings  the cores of locks and queues in many orders of threads"
 	@echo "make install   put procblock and procblock-series into $(PREFIX)/bin"
 	@echo "make soak      the long rounds of the tests"
 	@echo "make bench     figures beside other tools, as ratios"
@@ -31,6 +32,10 @@ test:
 	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
 	$(CARGO) build --workspace $(FEATURES)
 	$(CARGO) test --workspace $(FEATURES)
+	$(MAKE) interleavings
+
+interleavings:
+	RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=$(TARGET)/shuttle $(CARGO) test -p unidist --test interleavings
 
 soak:
 	@tools/setup test

@@ -35,6 +35,7 @@ mod sharedlock;
 mod sharedlog;
 mod sharedstate;
 mod stop;
+mod sync;
 mod timer;
 pub mod timeseries;
 mod url;
@@ -181,7 +182,6 @@ pub struct Builder {
     clock: Option<Arc<dyn Clock>>,
     limits: Limits,
     host_locks: HostLocks,
-    #[cfg_attr(not(feature = "file"), expect(dead_code, reason = "locks of other stores need nothing for it"))]
     for_children: bool,
 }
 

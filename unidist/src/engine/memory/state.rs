@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use serde_json::Value;
 
+use super::feed::Revision;
 use crate::engine::journal::{Change as Recorded, KeptValue, Records};
 use crate::engine::{Condition, State, StateWrite};
 use crate::error::Error;
@@ -34,7 +35,7 @@ pub(crate) struct MemoryState {
     keys_max: usize,
     watch_events_max: usize,
     /// The store's newest revision; counters and queues draw theirs from it, too.
-    revision: Arc<AtomicU64>,
+    revision: Revision,
     watchers: Mutex<Vec<Weak<WatchQueue>>>,
     /// Their number; changes only while all shards are locked or on its way to zero.
     watcher_count: AtomicUsize,
@@ -68,7 +69,7 @@ impl Entry {
 }
 
 impl MemoryState {
-    pub(super) fn new(timers: Arc<Timers>, limits: &Limits, records: Records, revision: Arc<AtomicU64>) -> Arc<Self> {
+    pub(super) fn new(timers: Arc<Timers>, limits: &Limits, records: Records, revision: Revision) -> Arc<Self> {
         Arc::new_cyclic(|me| MemoryState {
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| Padded(RwLock::default())).collect(),
