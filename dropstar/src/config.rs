@@ -10,6 +10,21 @@ pub const PORT_DEFAULT: u16 = 8686;
 /// The name of the file of users and tokens, in a site's folder or beside its file, unless the site names another.
 pub const USERS_FILE: &str = "users.json";
 
+/// First parts of paths at which the server itself answers, before any page.
+pub const RESERVED: &[&str] = &[
+    "events",
+    "graph",
+    "healthz",
+    "readyz",
+    "metrics",
+    "version",
+    "openapi.json",
+    "status",
+    "dropstar.js",
+    "login",
+    "logout",
+];
+
 /// One listener and the sites on it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServeConfig {

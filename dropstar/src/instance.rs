@@ -4,7 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use unidist::Unidist;
 
-use crate::{BoxFuture, Failure, Map, Value};
+use crate::{BoxFuture, EventKind, Failure, Map, Value};
+
+/// Is told what happens: what it is about, the name of the run-thread or series, and how to make the event's data, which
+/// is asked for only where somebody follows it. Must not wait. Gives false when it wants to hear no more.
+pub type Sink = Box<dyn Fn(EventKind, &str, &dyn Fn() -> Map) -> bool + Send + Sync>;
 
 /// The instance around the server: what the status pages, the events and the graphs show.
 pub trait Instance: Send + Sync {
@@ -22,6 +26,13 @@ pub trait Instance: Send + Sync {
     /// # Errors
     /// There is no such series, or it could not be drawn.
     fn draw<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Vec<u8>, Failure>>;
+
+    /// Tells the results of run-threads (`{name, result, age, runs, error}`), the samples of series (`{name, time,
+    /// values}`) and the lines of the log (`{lines}`) as they come. The store is watched by itself.
+    fn follow(&self, sink: Sink);
+
+    /// The newest event of a run-thread, a series or the log, as `follow` tells it.
+    fn newest(&self, kind: EventKind, name: &str) -> Option<Map>;
 }
 
 /// A picture of a series.

@@ -8,6 +8,7 @@ mod config;
 mod declaration;
 mod guard;
 mod instance;
+mod live;
 mod program;
 mod request;
 mod rpc;
@@ -15,10 +16,13 @@ mod server;
 mod site;
 pub mod users;
 
-pub use config::{Limits, Mount, PORT_DEFAULT, ServeConfig, Site, SiteContent, Tls, TrustedProxy, USERS_FILE};
+pub use config::{
+    Limits, Mount, PORT_DEFAULT, RESERVED, ServeConfig, Site, SiteContent, Tls, TrustedProxy, USERS_FILE,
+};
 pub use declaration::{Argument, ArgumentKind, Declaration, Need};
 pub use guard::{GuardError, PublicError};
-pub use instance::{Graph, GraphFormat, Instance};
+pub use instance::{Graph, GraphFormat, Instance, Sink};
+pub use live::events::EventKind;
 pub use program::{
     Answer, BoxFuture, Failure, FailureKind, LoadFailure, Loaded, Loader, Package, Program, Purpose, Request, Template,
 };

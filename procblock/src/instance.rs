@@ -11,6 +11,7 @@ use unidist::{Stop, Unidist};
 
 use crate::background::Background;
 use crate::control::Hello;
+use crate::happenings::Happenings;
 use crate::host::Host;
 use crate::host::api::{Api, LockOwners};
 use crate::http::HttpClient;
@@ -82,6 +83,8 @@ pub struct Instance {
     pub http: Arc<HttpClient>,
     /// The run-threads.
     pub threads: RunThreads,
+    /// Tells what happens to whoever listens.
+    pub happenings: Arc<Happenings>,
     owners: AtomicU64,
     lock_owners: Arc<LockOwners>,
     /// Lists and workers that go on beside the blocks.
@@ -108,6 +111,7 @@ impl Instance {
     /// The store can't be opened, or a file of `load state` is wrong.
     pub fn start(config: InstanceConfig) -> Result<Arc<Self>, StartFailure> {
         let stop = Stop::new();
+        let happenings = Arc::<Happenings>::default();
         let unidist = Unidist::open(&config.unidist)?;
         let own = Unidist::open("memory:")?;
         let files = StateFiles::load(&unidist, &config.load_state).map_err(StartFailure::State)?;
@@ -132,7 +136,8 @@ impl Instance {
             name: config.name,
             node: node_name(),
             is_longrunning: config.is_longrunning,
-            threads: RunThreads::new(tokio::runtime::Handle::current(), stop.clone()),
+            threads: RunThreads::new(tokio::runtime::Handle::current(), stop.clone(), Arc::clone(&happenings)),
+            happenings,
             stop,
             unidist,
             own,

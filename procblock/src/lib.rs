@@ -12,6 +12,7 @@ pub mod control;
 pub mod docs;
 pub mod error;
 pub mod expr;
+pub mod happenings;
 pub mod host;
 pub mod http;
 pub mod instance;

@@ -23,6 +23,7 @@ mod steps;
 mod stores;
 mod support;
 mod threads;
+mod users;
 
 #[cfg(feature = "series")]
 mod demos;

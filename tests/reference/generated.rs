@@ -18,10 +18,12 @@ fn the_reference_is_up_to_date() {
 }
 
 #[test]
-fn the_schema_is_up_to_date() {
-    let ran = Folder::new().procblock(&["schema", "block"]);
-    assert_eq!(ran.code, 0);
-    assert_file(&repository().join("schemas/block.schema.json"), &ran.output);
+fn the_schemas_are_up_to_date() {
+    for kind in ["block", "site", "package"] {
+        let ran = Folder::new().procblock(&["schema", kind]);
+        assert_eq!(ran.code, 0);
+        assert_file(&repository().join(format!("schemas/{kind}.schema.json")), &ran.output);
+    }
 }
 
 #[test]

@@ -69,7 +69,8 @@ fn typical_mistakes_are_refused() {
         "run:\n  - system: [cpus]\n",
         "run:\n  - {shell: uptime, on error: contineu}\n",
         "if load > 5: {run: [{skript: a}]}\n",
-        "serve: pages\n",
+        "serve: {port: 8080, folders: site}\n",
+        "serve: [{folder: site, limits: {body: 1}}]\n",
     ] {
         assert!(!SCHEMA.is_valid(&read(text)), "accepted:\n{text}");
     }
@@ -89,6 +90,8 @@ fn data_of_the_users_own_is_accepted() {
         "on error: {run: [{log: bad}], then: continue}\n",
         "if a == 1: {x: 1, elif a == 2: {x: 2}, else: {x: 3}}\n",
         "late: {__priority: 900, x: 1}\n",
+        "serve: pages\n",
+        "serve: [site.yaml, {folder: site, port: 8080, any_host: true}]\n",
         "__import__limits: limits.yaml\n__load: more.yaml\n",
     ] {
         assert_eq!(faults(&read(text)), Vec::<String>::new(), "{text}");

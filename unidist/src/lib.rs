@@ -182,6 +182,7 @@ pub struct Builder {
     clock: Option<Arc<dyn Clock>>,
     limits: Limits,
     host_locks: HostLocks,
+    #[cfg_attr(not(feature = "file"), allow(dead_code, reason = "locks of other stores need nothing for it"))]
     for_children: bool,
 }
 

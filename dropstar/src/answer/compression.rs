@@ -50,7 +50,7 @@ pub(crate) async fn compress(answer: &mut Response<AnswerBody>, is_accepted: boo
     if !is_worth(kind, body.len()) || headers.contains_key(CONTENT_ENCODING) || headers.contains_key(ETAG) {
         return;
     }
-    let smaller = if is_accepted { gzip(body.clone(), Compression::fast()).await } else { None };
+    let smaller = if is_accepted { Box::pin(gzip(body.clone(), Compression::fast())).await } else { None };
     answer.headers_mut().append(VARY, HeaderValue::from_static("accept-encoding"));
     if let Some(smaller) = smaller {
         answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));

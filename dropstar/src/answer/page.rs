@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
+use http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, Response};
 
-use crate::answer::response::{Circumstances, Wanted};
+use crate::answer::response::{Circumstances, Wanted, made};
 use crate::answer::template::{Names, OwnNames};
 use crate::answer::{AnswerBody, json};
 use crate::site::Entry;
@@ -81,10 +81,7 @@ pub(crate) fn flat(mut values: Map, circumstances: Circumstances<'_>) -> Result<
 }
 
 fn html(body: String) -> Response<AnswerBody> {
-    let mut answer = Response::new(AnswerBody::from(body));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    answer
+    made(body, HeaderValue::from_static("text/html; charset=utf-8"))
 }
 
 /// What the page put out itself: `output`, with `content-type`. Without the type it is only a value where there is

@@ -7,7 +7,7 @@ use std::path::Path;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 
-use crate::answer::AnswerBody;
+use crate::answer::{AnswerBody, source};
 use crate::site::Broken;
 use crate::{Failure, FailureKind, Purpose, Value};
 
@@ -149,6 +149,9 @@ impl Problem {
         }
         if let Some(detail) = self.detail.as_ref().filter(|_| form.shows_detail) {
             let _ = writeln!(page, "<pre>{}</pre>", escape(detail));
+            if let Some(source) = source::excerpt(detail) {
+                let _ = writeln!(page, "<pre>{}</pre>", escape(&source));
+            }
         }
         page.push_str("</body></html>\n");
         page

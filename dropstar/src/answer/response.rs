@@ -22,6 +22,9 @@ const RESERVED: &[&str] = &[
     "upgrade",
 ];
 
+/// The headers that most answers have, so that their map need not grow.
+pub(crate) const HEADERS_USUAL: usize = 12;
+
 /// What an answer needs to know about the request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Circumstances<'a> {
@@ -95,9 +98,15 @@ impl Wanted {
 pub(crate) fn json(value: &impl serde::Serialize) -> Response<AnswerBody> {
     // JSON values have text keys only, so this can't fail; an empty body would be seen by any client.
     let body = serde_json::to_vec(value).unwrap_or_default();
-    let mut answer = Response::new(AnswerBody::from(body));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    made(body, HeaderValue::from_static("application/json"))
+}
+
+/// An answer that was made for this request and is not the same for the next.
+pub(crate) fn made(body: impl Into<AnswerBody>, content_type: HeaderValue) -> Response<AnswerBody> {
+    let mut answer = Response::new(body.into());
+    *answer.headers_mut() = HeaderMap::with_capacity(HEADERS_USUAL);
+    answer.headers_mut().insert(CONTENT_TYPE, content_type);
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     answer
 }
 

@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 
+use crate::answer::response::HEADERS_USUAL;
 use crate::answer::static_files::{Content, StaticFile};
 use crate::answer::{AnswerBody, compression};
 
@@ -29,6 +30,7 @@ pub(crate) async fn answer(file: &StaticFile, headers: &HeaderMap) -> Response<A
     let compressed = if wants_gzip { file.compressed().await } else { None };
     let tag = if compressed.is_some() { &file.compressed_tag } else { &file.tag };
     let mut answer = Response::new(AnswerBody::empty());
+    *answer.headers_mut() = HeaderMap::with_capacity(HEADERS_USUAL);
     set_headers(answer.headers_mut(), file, tag);
     if is_unchanged(file, headers) {
         answer.headers_mut().remove(CONTENT_TYPE);

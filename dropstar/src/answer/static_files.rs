@@ -138,7 +138,7 @@ impl StaticFile {
         if let Some(compressed) = self.compressed.get() {
             return compressed.clone();
         }
-        let compressed = compression::gzip(bytes.clone(), Compression::default()).await;
+        let compressed = Box::pin(compression::gzip(bytes.clone(), Compression::default())).await;
         self.compressed.get_or_init(|| compressed).clone()
     }
 }
@@ -175,7 +175,10 @@ impl StaticFiles {
         if let Some(file) = self.cache.get::<Path>(&path).filter(|file| file.stamp == stamp) {
             return Some(file);
         }
-        let (root, name) = (root.clone(), name.to_string());
+        Box::pin(self.read(root.clone(), name.to_string(), path)).await
+    }
+
+    async fn read(&self, root: StaticRoot, name: String, path: PathBuf) -> Option<Arc<StaticFile>> {
         let read = move || {
             let began = SystemTime::now();
             StaticFile::read(root.open(&name)?, &name, began)

@@ -1,5 +1,6 @@
 //! The audit log: who changed what from where, and who was refused. Lines of the target `audit`, one each.
 //!
+//! What nobody in particular does on a server without users is told at the level debug only: it would say nothing.
 //! A line holds no secret: neither query nor body, nor what somebody typed where a name belongs.
 
 use std::fmt;
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use log::Level;
 use parking_lot::Mutex;
 
 use crate::request::RequestHead;
@@ -73,8 +75,10 @@ impl fmt::Display for Plain<'_> {
 }
 
 impl Call {
-    pub(super) fn new(who: Option<Arc<str>>, from: IpAddr, head: &RequestHead) -> Self {
-        Call { who, from, what: What::new(head), named: Mutex::default(), ended: None }
+    /// None if nobody wants to be told.
+    pub(super) fn new(who: Option<Arc<str>>, from: IpAddr, head: &RequestHead) -> Option<Self> {
+        let is_wanted = log::log_enabled!(target: TARGET, level(who.as_ref()));
+        is_wanted.then(|| Call { who, from, what: What::new(head), named: Mutex::default(), ended: None })
     }
 
     /// It calls something by name.
@@ -92,13 +96,20 @@ impl Call {
     }
 }
 
+fn level(who: Option<&Arc<str>>) -> Level {
+    if who.is_some() { Level::Info } else { Level::Debug }
+}
+
 impl Drop for Call {
     fn drop(&mut self) {
+        let level = level(self.who.as_ref());
         let (who, from, what) = (Plain(self.who.as_deref().unwrap_or("anybody")), self.from, &self.what);
         let named = self.named.get_mut().escape_default();
         match self.ended {
-            Some(status) => log::info!(target: TARGET, "{who} from {from}: {what}{named}: {}", status.as_u16()),
-            None => log::info!(target: TARGET, "{who} from {from}: {what}{named}: no answer, the client was gone"),
+            Some(status) => log::log!(target: TARGET, level, "{who} from {from}: {what}{named}: {}", status.as_u16()),
+            None => {
+                log::log!(target: TARGET, level, "{who} from {from}: {what}{named}: no answer, the client was gone")
+            }
         }
     }
 }

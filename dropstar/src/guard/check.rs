@@ -69,7 +69,7 @@ impl Guard {
     fn visitor(&self, asked: &Asked<'_>, who: Who) -> Visitor {
         let head = asked.head;
         let is_here = self.dev && head.peer.ip().to_canonical().is_loopback() && !forwarded::is_forwarded(head);
-        let call = asked.is_changing.then(|| Call::new(who.name().cloned(), self.proxies.client(head), head));
+        let call = asked.is_changing.then(|| Call::new(who.name().cloned(), self.proxies.client(head), head)).flatten();
         let has_proof = matches!(who, Who::Session(..) | Who::Vouched(..));
         Visitor {
             sees_errors: is_here || suffices(who.scope(), Need::Admin),

@@ -48,7 +48,7 @@ pub(crate) use visitor::{Admission, CSRF_FIELD, Visitor};
 /// What a route wants of who uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Access {
-    /// Nothing, ever: health, log-in.
+    /// Nothing, ever: health, log-in, the scripts of our own.
     Open,
     /// A log-in where there are users: pages, what is only read.
     Reading,
@@ -82,7 +82,8 @@ impl Access {
     /// site need not know what it holds.
     pub(crate) fn to(route: &Route, is_changing: bool) -> Access {
         match route {
-            Route::Own(Own::Health | Own::LogIn) => Access::Open,
+            // The scripts hold no secret, and pages that anybody may see load them.
+            Route::Own(Own::Health | Own::LogIn | Own::Script | Own::Charts) => Access::Open,
             Route::Own(Own::LogOut) => Access::Declared(Need::Login),
             // Each procedure that is called through it is decided about by itself.
             Route::Own(_) => Access::Reading,

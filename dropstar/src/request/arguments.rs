@@ -57,7 +57,8 @@ where
     if content.is_end_stream() {
         return Ok(Given { arguments, uploads: Vec::new() });
     }
-    let mut given = of_body(head, content, limits).await?;
+    // Boxed: most requests have no body, and each would carry the room that reading one takes.
+    let mut given = Box::pin(of_body(head, content, limits)).await?;
     arguments.append(&mut given.arguments);
     if arguments.len() > limits.arguments {
         return Err(TooMany(limits.arguments).into());

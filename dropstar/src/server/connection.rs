@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::{HttpService, Service};
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
@@ -54,7 +53,7 @@ pub(crate) async fn serve<S>(
     let limits = listening.serving.load().config.limits.clone();
     let pace = Pace::new();
     let stream = TokioIo::new(Paced::new(stream, Arc::clone(&pace)));
-    let requests = Requests { listening, ends, pace: Arc::clone(&pace) };
+    let requests = requests(listening, ends, Arc::clone(&pace));
     match protocol {
         Protocol::One => {
             let connection = http1::Builder::new()
@@ -76,26 +75,21 @@ pub(crate) async fn serve<S>(
     }
 }
 
-/// What a connection's requests are answered by.
-struct Requests {
+/// How a connection's requests are answered. Its future has no name and so no box: hyper keeps one place for it in each
+/// connection.
+fn requests(
     listening: Arc<Listening>,
     ends: Ends,
     pace: Arc<Pace>,
-}
-
-impl Service<Request<Incoming>> for Requests {
-    type Response = Response<AnswerBody>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let (serving, ends) = (self.listening.serving.load_full(), self.ends);
-        let under_way = self.pace.begin();
-        Box::pin(async move {
+) -> impl HttpService<Incoming, ResBody = AnswerBody, Error = Infallible, Future: Send + 'static> {
+    service_fn(move |request| {
+        let serving = listening.serving.load_full();
+        let under_way = pace.begin();
+        async move {
             let answer = handle(&serving, request, ends).await;
             Ok(answer.map(|body| under_way.until_sent(body)))
-        })
-    }
+        }
+    })
 }
 
 /// A connection that can be asked to end.

@@ -1,6 +1,7 @@
 //! The way of a request: site and route, guard, arguments, program, answer.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -105,7 +106,7 @@ where
 {
     let wants_json = answer::wants_json(head.headers(), head.query());
     let form = Form { is_json: wants_json, shows_detail: false };
-    let route = match unwound(async { Ok(serving.sites.route(&head).await) }).await {
+    let route = match unwound(pin!(async { Ok(serving.sites.route(&head).await) })).await {
         Ok(route) => route,
         Err(problem) => return (problem.answer(form), Whose::Own),
     };
@@ -121,7 +122,7 @@ where
     let form = Form { shows_detail: visitor.sees_errors(), ..form };
     let whose = if matches!(route, Route::Page(_) | Route::Static(_)) { Whose::Users } else { Whose::Own };
     let mut allowed = Allowed { serving, head, visitor, wants_json: form.is_json };
-    let (answer, whose) = match unwound(allowed.answer(route, content)).await {
+    let (answer, whose) = match unwound(pin!(allowed.answer(route, content))).await {
         Ok(answer) => (answer, whose),
         Err(problem) => (problem.answer(form), Whose::Own),
     };
@@ -159,8 +160,7 @@ where
 }
 
 /// A panic of a program or a loader is an answer, not a cut connection.
-async fn unwound<T>(answering: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-    let mut answering = std::pin::pin!(answering);
+async fn unwound<T>(mut answering: Pin<&mut impl Future<Output = Result<T, Problem>>>) -> Result<T, Problem> {
     let polled = std::future::poll_fn(|context| {
         let poll = std::panic::catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context)));
         match poll {
@@ -192,7 +192,7 @@ impl Allowed<'_> {
                 Ok(answer::static_answer(&file, self.head.headers()).await)
             }
             Route::Folder(path) => Ok(self.moved(&path)),
-            Route::Own(own) => own::answer(self, own, content).await,
+            Route::Own(own) => Box::pin(own::answer(self, own, content)).await,
             Route::Broken(broken) => Err(Problem::broken(&broken)),
             Route::Missing => Err(Problem::missing()),
         }

@@ -20,6 +20,7 @@ use unidist::SystemClock;
 
 use crate::answer::StaticFiles;
 use crate::guard::{GuardError, Memory};
+use crate::live::events::Hub;
 use crate::{Instance, Loader, ServeConfig};
 use listener::{Listening, bind};
 use serving::{Serving, ServingError, Surroundings};
@@ -107,6 +108,7 @@ impl Server {
     ) -> Result<Server, StartError> {
         let surroundings = Surroundings {
             loader,
+            hub: Hub::new(Arc::clone(&instance)),
             instance,
             static_files: Arc::new(StaticFiles::new()),
             memory: Arc::new(Memory::new(Arc::new(SystemClock::new()))?),
@@ -162,6 +164,7 @@ impl Server {
     /// programs are asked to stop. Returns when no connection is left.
     pub async fn end(&self) {
         self.surroundings.is_ending.store(true, Ordering::Relaxed);
+        self.surroundings.hub.end();
         let listeners = std::mem::take(&mut *self.listeners.lock());
         end_all(listeners).await;
     }

@@ -1,14 +1,20 @@
 //! The server's own routes.
 
 use bytes::Bytes;
-use http::{Method, Response, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body::Body;
 
 use crate::answer::{self, AnswerBody, Problem};
 use crate::guard::LOG_IN_BYTES_MAX;
+use crate::live::assets;
+use crate::live::events::Selection;
 use crate::server::handle::{Allowed, BodyError, Content, options};
 use crate::site::Own;
 use crate::{Limits, request, rpc};
+
+/// The id of the last event that a reader has.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The methods of what can only be read.
 const READ: &str = "GET, HEAD, OPTIONS";
@@ -47,6 +53,9 @@ where
     match own {
         Own::Procedures => Ok(rpc::list(allowed).await),
         Own::OpenApi => Ok(rpc::open_api(allowed).await),
+        Own::Script => Ok(assets::SCRIPT.answer(allowed.head.headers()).await),
+        Own::Charts => Ok(assets::CHARTS.answer(allowed.head.headers()).await),
+        Own::Events => events(allowed),
         Own::Health => Ok(answer::json(&serde_json::json!({"status": "ok"}))),
         Own::Ready => Ok(ready(allowed)),
         Own::LogIn => Ok(allowed.serving.guard.log_in_page(&allowed.head).map(AnswerBody::from)),
@@ -69,6 +78,24 @@ where
 
 fn log_out(allowed: &Allowed<'_>) -> Response<AnswerBody> {
     allowed.serving.guard.log_out(&allowed.head, &allowed.visitor).map(AnswerBody::from)
+}
+
+/// What changes, from the event after the one that the reader names: the header is a browser's, the query a page's own.
+fn events(allowed: &Allowed<'_>) -> Result<Response<AnswerBody>, Problem> {
+    let query = allowed.head.query();
+    let selection = Selection::read(query).map_err(|text| Problem::new(StatusCode::BAD_REQUEST, text))?;
+    let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "last_id").map(|(_, id)| id);
+    let last_id = allowed.head.header(LAST_EVENT_ID).or(named.as_deref());
+    let surroundings = &allowed.serving.surroundings;
+    let body = surroundings.hub.read(selection, last_id, allowed.serving.config.limits.event_readers);
+    let Some(body) = body else { return Err(Problem::busy()) };
+    let mut answer = Response::new(AnswerBody::Stream(Box::pin(body)));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // nginx would gather the events otherwise.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(answer)
 }
 
 /// Whether requests should be sent here, with the reason where not.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::answer::StaticFiles;
 use crate::guard::{Guard, GuardError, Memory};
+use crate::live::events::Hub;
 use crate::server::tls::{TlsError, TlsListener};
 use crate::server::turns::Turns;
 use crate::site::{Shared, Sites};
@@ -18,6 +19,8 @@ pub(crate) struct Surroundings {
     /// The instance around the server.
     #[allow(dead_code, reason = "the status pages' and events' own")]
     pub(crate) instance: Arc<dyn Instance>,
+    /// What readers of events share.
+    pub(crate) hub: Arc<Hub>,
     /// Static files in memory.
     pub(crate) static_files: Arc<StaticFiles>,
     /// Who is logged in.

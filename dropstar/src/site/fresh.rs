@@ -30,6 +30,11 @@ impl<T: Current> Fresh<T> {
         if let Some(newest) = self.current() {
             return newest;
         }
+        // Boxed: it is rare, and every request would carry the room for it.
+        Box::pin(self.make(make)).await
+    }
+
+    async fn make(&self, make: impl FnOnce(Option<Arc<T>>) -> T + Send + 'static) -> Arc<T> {
         let _making = self.making.lock().await;
         if let Some(newest) = self.current() {
             return newest;

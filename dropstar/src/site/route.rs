@@ -32,6 +32,12 @@ pub(crate) enum Own {
     Procedures,
     /// `/openapi.json`.
     OpenApi,
+    /// `/dropstar.js`.
+    Script,
+    /// `/dropstar-charts.js`.
+    Charts,
+    /// `/events`.
+    Events,
     /// `/healthz`.
     Health,
     /// `/readyz`.
@@ -49,6 +55,9 @@ impl Own {
     pub(crate) const ALL: &[(&str, Own)] = &[
         ("/rpc", Own::Procedures),
         ("/openapi.json", Own::OpenApi),
+        ("/dropstar.js", Own::Script),
+        ("/dropstar-charts.js", Own::Charts),
+        ("/events", Own::Events),
         ("/healthz", Own::Health),
         ("/readyz", Own::Ready),
         ("/version", Own::Version),

@@ -9,6 +9,7 @@
 
 mod attacks;
 mod connections;
+mod events;
 mod pages;
 mod procedures;
 mod requests;

@@ -107,6 +107,16 @@ fn failures_show_an_id_and_only_with_dev_their_place() {
 }
 
 #[test]
+fn with_dev_the_lines_around_an_error_are_shown() {
+    let files = [("pages/bad.json", "{\n  \"answer\": <b>\n}"), ("templates/t.html", "first\n{{ nothing }}\nlast")];
+    let site = Fixture::with(&files, |config, _| config.dev = true);
+    let text = site.get("/bad").text();
+    assert!(text.contains("bad.json:1:1:") && text.contains("    2 |   &quot;answer&quot;: &lt;b&gt;"), "{text}");
+    let text = site.get("/t").text();
+    assert!(text.contains("t.html:2: undefined value") && text.contains("&gt;    2 | {{ nothing }}"), "{text}");
+}
+
+#[test]
 fn a_template_that_is_wrong_is_an_error_of_that_page() {
     let site = Fixture::with(
         &[

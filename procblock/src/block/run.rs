@@ -285,6 +285,11 @@ impl Scope for Run {
             _ => self.outer.get(name).or_else(|| self.input.globals.get(name)),
         }
     }
+
+    fn names(&self) -> Vec<&str> {
+        let maps = [&self.pipe_data, &self.results, &self.outer, &self.input.globals];
+        maps.into_iter().flat_map(Map::keys).map(String::as_str).chain(["env"]).collect()
+    }
 }
 
 /// Locks that functions took are not kept by a run that was given up half-way.

@@ -1,4 +1,4 @@
-//! `procblock check FILE…`: every problem of every file, nothing run.
+//! `procblock check FILE…`: every problem of every file and site, nothing run.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::block::survey;
 use crate::cli::run::print;
 use crate::cli::{EXIT_BAD_FILE, EXIT_DONE};
-use crate::cli::{check_files, check_scripts};
+use crate::cli::{check_files, check_scripts, check_sites};
 use crate::load::{Problem, Problems, Severity, load_file};
 use crate::value::Value;
 
@@ -24,7 +24,7 @@ enum Format {
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
-    /// The block files.
+    /// Block files, site files, packages, pages, or folders that are sites.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How problems are printed.
@@ -58,6 +58,12 @@ pub(super) fn run(arguments: &CheckArgs) -> ExitCode {
 
 /// What is wrong with one file and with what it names.
 fn problems_of(file: &Path) -> Vec<Problem> {
+    let mut found = check_sites::check_path(file).unwrap_or_else(|| problems_of_block(file));
+    found.sort_by(|a, b| place(a).cmp(&place(b)));
+    found
+}
+
+fn problems_of_block(file: &Path) -> Vec<Problem> {
     let document = match load_file(file) {
         Ok(document) => document,
         Err(error) => return error.problems,
@@ -68,7 +74,7 @@ fn problems_of(file: &Path) -> Vec<Problem> {
     check_files::check(&survey, &mut problems);
     let mut found = survey.problems;
     found.extend(problems.into_sorted());
-    found.sort_by(|a, b| place(a).cmp(&place(b)));
+    found.extend(check_sites::check(&survey.sites, survey.python.as_deref()));
     found
 }
 

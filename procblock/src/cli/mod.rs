@@ -3,6 +3,7 @@
 mod check;
 mod check_files;
 mod check_scripts;
+mod check_sites;
 mod control;
 mod docs;
 mod graph;
@@ -10,8 +11,8 @@ mod new;
 mod own_words;
 mod run;
 mod schema;
-mod serve;
 mod series;
+mod serve;
 mod usage_error;
 mod users;
 
@@ -51,13 +52,13 @@ enum Command {
     Run(run::RunArgs),
     /// Serve a folder or a site file over HTTP, until Ctrl-C.
     Serve(serve::ServeArgs),
-    /// Check block files without running them.
+    /// Check block files, site files and sites without running them.
     Check(check::CheckArgs),
-    /// Print the JSON Schema of block files, for editors.
+    /// Print the JSON Schema of block, site or package files, for editors.
     Schema(schema::SchemaArgs),
     /// Show the reference: a page, or what it says about a word.
     Docs(docs::DocsArgs),
-    /// Write a first file that runs: a block, a monitor or a backup.
+    /// Write first files that run: a block, a monitor, a backup, a page, an rpc or a site.
     New(new::NewArgs),
     #[command(flatten)]
     Control(control::ControlCommand),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use dropstar::PORT_DEFAULT;
 
 use crate::cli::run::print;
 use crate::cli::schema::schema_text;
@@ -24,14 +25,11 @@ enum Kind {
     Monitor,
     /// An archive of a folder, with lock, retry and cleaning up.
     Backup,
-    /// A page of a site.
-    #[value(hide = true)]
+    /// A page of the site in this folder: a script and its template.
     Page,
-    /// A remote procedure of a site.
-    #[value(hide = true)]
+    /// A remote procedure of the site in this folder.
     Rpc,
-    /// A site.
-    #[value(hide = true)]
+    /// A site: a folder with a page, an rpc and what they share.
     Site,
 }
 
@@ -50,27 +48,54 @@ pub(super) struct NewArgs {
     force: bool,
 }
 
+/// A file to write: its path, with NAME for the name, and its text.
+type File = (&'static str, &'static str);
+
+const BLOCK: &[File] =
+    &[("NAME.yaml", include_str!("templates/block.yaml")), ("NAME.lua", include_str!("templates/block.lua"))];
+
+const MONITOR: &[File] = &[("NAME.yaml", include_str!("templates/monitor.yaml"))];
+
+const BACKUP: &[File] = &[("NAME.yaml", include_str!("templates/backup.yaml"))];
+
+const PAGE: &[File] = &[
+    ("pages/NAME.lua", include_str!("templates/page.lua")),
+    ("templates/NAME.html", include_str!("templates/page.html")),
+];
+
+const RPC: &[File] = &[("rpc/NAME.lua", include_str!("templates/rpc.lua"))];
+
+const SITE: &[File] = &[
+    ("NAME/pages/index.lua", include_str!("templates/site_page.lua")),
+    ("NAME/templates/index.html", include_str!("templates/site_page.html")),
+    ("NAME/templates/_layout.html", include_str!("templates/site_layout.html")),
+    ("NAME/rpc/press.lua", include_str!("templates/site_rpc.lua")),
+    ("NAME/static/style.css", include_str!("templates/site.css")),
+];
+
 impl Kind {
-    /// The files of this kind: what follows NAME in their names, and their text; none for a kind that is not there yet.
-    fn files(self) -> Option<&'static [(&'static str, &'static str)]> {
+    fn files(self) -> &'static [File] {
         match self {
-            Kind::Block => {
-                Some(&[(".yaml", include_str!("templates/block.yaml")), (".lua", include_str!("templates/block.lua"))])
-            }
-            Kind::Monitor => Some(&[(".yaml", include_str!("templates/monitor.yaml"))]),
-            Kind::Backup => Some(&[(".yaml", include_str!("templates/backup.yaml"))]),
-            Kind::Page | Kind::Rpc | Kind::Site => None,
+            Kind::Block => BLOCK,
+            Kind::Monitor => MONITOR,
+            Kind::Backup => BACKUP,
+            Kind::Page => PAGE,
+            Kind::Rpc => RPC,
+            Kind::Site => SITE,
         }
     }
 
-    fn word(self) -> &'static str {
+    /// Whether it is a block file, which names its schema.
+    fn is_block(self) -> bool {
+        matches!(self, Kind::Block | Kind::Monitor | Kind::Backup)
+    }
+
+    /// What is served: the path behind the address of the server.
+    fn address(self, name: &str) -> Option<String> {
         match self {
-            Kind::Block => "block",
-            Kind::Monitor => "monitor",
-            Kind::Backup => "backup",
-            Kind::Page => "page",
-            Kind::Rpc => "rpc",
-            Kind::Site => "site",
+            Kind::Page => Some(format!("/{name}")),
+            Kind::Rpc => Some(format!("/rpc/{name}?a=1")),
+            _ => None,
         }
     }
 }
@@ -80,11 +105,6 @@ pub(super) fn run(arguments: &NewArgs) -> ExitCode {
         eprintln!("error: {text}");
         ExitCode::from(code)
     };
-    let Some(files) = arguments.kind.files() else {
-        let word = arguments.kind.word();
-        let text = format!("new {word} is not available in this version; there are: block, monitor, backup");
-        return refuse(text, EXIT_USAGE);
-    };
     if !is_name(&arguments.name) {
         let text = format!(
             "\"{}\" can't be a name; expected letters, digits, _ and -, at most {NAME_LENGTH_MAX}, beginning with a letter",
@@ -92,13 +112,27 @@ pub(super) fn run(arguments: &NewArgs) -> ExitCode {
         );
         return refuse(text, EXIT_USAGE);
     }
-    match write(arguments, files) {
+    match write(arguments) {
         Ok(()) => {
-            let path = arguments.folder.join(format!("{}.yaml", arguments.name));
-            print(&format!("procblock {}\n", path.strip_prefix(".").unwrap_or(&path).display()));
+            print(&arguments.next_command());
             ExitCode::from(EXIT_DONE)
         }
         Err(text) => refuse(text, EXIT_FAILED),
+    }
+}
+
+impl NewArgs {
+    /// The command that runs what was written.
+    fn next_command(&self) -> String {
+        let folder = self.folder.strip_prefix(".").unwrap_or(&self.folder);
+        match (self.kind, self.kind.address(&self.name)) {
+            (Kind::Site, _) => format!("procblock serve {}\n", folder.join(&self.name).display()),
+            (_, Some(address)) => {
+                let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+                format!("procblock serve {}    then http://127.0.0.1:{PORT_DEFAULT}{address}\n", folder.display())
+            }
+            _ => format!("procblock {}\n", folder.join(format!("{}.yaml", self.name)).display()),
+        }
     }
 }
 
@@ -109,16 +143,17 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Writes all files or, when one of them is there already, none.
-fn write(arguments: &NewArgs, files: &[(&str, &str)]) -> Result<(), String> {
+fn write(arguments: &NewArgs) -> Result<(), String> {
     let folder = &arguments.folder;
-    let paths: Vec<PathBuf> = files.iter().map(|(end, _)| folder.join(format!("{}{end}", arguments.name))).collect();
+    let files = arguments.kind.files();
+    let paths: Vec<PathBuf> =
+        files.iter().map(|(path, _)| folder.join(path.replace("NAME", &arguments.name))).collect();
     if let Some(there) = paths.iter().find(|path| path.symlink_metadata().is_ok()).filter(|_| !arguments.force) {
         return Err(format!("{} is there already; choose another name, or add --force to replace it", there.display()));
     }
-    let schema = folder.join(SCHEMA_PATH);
-    let parent = schema.parent().unwrap_or(folder);
-    std::fs::create_dir_all(parent).map_err(|error| format!("{} can't be made: {error}", parent.display()))?;
-    write_file(&schema, &schema_text(), true)?;
+    if arguments.kind.is_block() {
+        write_file(&folder.join(SCHEMA_PATH), &schema_text(), true)?;
+    }
     for (path, (_, text)) in paths.iter().zip(files) {
         write_file(path, &text.replace("NAME", &arguments.name), arguments.force)?;
         eprintln!("wrote {}", path.display());
@@ -127,6 +162,9 @@ fn write(arguments: &NewArgs, files: &[(&str, &str)]) -> Result<(), String> {
 }
 
 fn write_file(path: &Path, text: &str, may_replace: bool) -> Result<(), String> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| format!("{} can't be made: {error}", folder.display()))?;
+    }
     let mut options = std::fs::OpenOptions::new();
     options.write(true);
     if may_replace {

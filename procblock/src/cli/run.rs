@@ -142,11 +142,8 @@ fn start(mut arguments: RunArgs, file: &Path) -> Result<ExitCode, StartError> {
     };
     tell_of(&compiled);
     let again = file.to_path_buf();
-    let life = Life {
-        runner: Runner::new(file, compiled, &words, options)?,
-        words,
-        load: Box::new(move || load(&again)),
-    };
+    let life =
+        Life { runner: Runner::new(file, compiled, &words, options)?, words, load: Box::new(move || load(&again)) };
     Ok(execute(life, |processed| report(processed, arguments.output)))
 }
 

@@ -1,4 +1,4 @@
-//! `procblock schema [block]`: the JSON Schema for editors.
+//! `procblock schema [KIND]`: the JSON Schemas for editors.
 
 use std::process::ExitCode;
 
@@ -6,13 +6,19 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::EXIT_DONE;
 use crate::cli::run::print;
-use crate::docs::block_schema;
+use crate::docs::{block_schema, package_schema, page_schema, site_schema};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Kind {
     /// Block files.
     #[default]
     Block,
+    /// Site files.
+    Site,
+    /// Package files of sites.
+    Package,
+    /// Pages and RPCs in YAML files of their own.
+    Page,
 }
 
 #[derive(Args)]
@@ -23,9 +29,13 @@ pub(super) struct SchemaArgs {
 }
 
 pub(super) fn run(arguments: &SchemaArgs) -> ExitCode {
-    match arguments.kind {
-        Kind::Block => print(&schema_text()),
-    }
+    let schema = match arguments.kind {
+        Kind::Block => block_schema(),
+        Kind::Site => site_schema(),
+        Kind::Package => package_schema(),
+        Kind::Page => page_schema(),
+    };
+    print(&format!("{schema:#}\n"));
     ExitCode::from(EXIT_DONE)
 }
 

@@ -27,6 +27,7 @@ pub(crate) fn status(instance: &Instance, hello: &Hello) -> Value {
     let lateness = instance.threads.lateness();
     let mut starts = Map::new();
     starts.insert("starts".into(), lateness.count().into());
+    starts.insert("timed".into(), lateness.timed().into());
     starts.insert("p50".into(), lateness.quantile(0.5).as_secs_f64().into());
     starts.insert("p99".into(), lateness.quantile(0.99).as_secs_f64().into());
     map.insert("lateness".into(), Value::Object(starts));

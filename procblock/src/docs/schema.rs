@@ -13,7 +13,7 @@ use crate::tag::{self, COMING_TAGS};
 use crate::value::{Map, Value};
 
 /// The dialect.
-const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+pub(super) const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// A text that is filled in when it is needed.
 const PLACEHOLDER: &str = r"\$\{";
@@ -35,13 +35,13 @@ pub fn block_schema() -> Value {
     schema.insert("description".into(), "A file that procblock runs: tags, and data of your own.".into());
     schema.append(&mut file);
     schema.insert("type".into(), json!(["object", "null"]));
-    schema.insert("$defs".into(), definitions());
+    schema.insert("$defs".into(), Value::Object(definitions()));
     Value::Object(schema)
 }
 
 /// Where a mapping of tags stands: some keys have a meaning in one place only.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     /// At the top of a file.
     File,
     /// Under a key.
@@ -50,7 +50,7 @@ enum Place {
     Branch,
 }
 
-fn definitions() -> Value {
+pub(super) fn definitions() -> Map {
     let mut definitions = Map::new();
     for (name, schema) in [
         ("block", Value::Object(mapping_of_tags(Place::Nested))),
@@ -74,7 +74,7 @@ fn definitions() -> Value {
         let text = text_of(spec.summary, spec.text, spec.examples);
         definitions.insert(tag_name(spec), described(tag_value(spec), &text));
     }
-    Value::Object(definitions)
+    definitions
 }
 
 fn reference(name: &str) -> Value {
@@ -105,7 +105,7 @@ fn tag_name(spec: &TagSpec) -> String {
 }
 
 /// A block, with the keys that its place allows.
-fn mapping_of_tags(place: Place) -> Map {
+pub(super) fn mapping_of_tags(place: Place) -> Map {
     let mut properties = Map::new();
     let mut patterns = Map::new();
     for tag in tag::ALL {
@@ -228,7 +228,7 @@ fn step() -> Value {
 }
 
 /// A declared field.
-fn field(spec: &FieldSpec) -> Value {
+pub(super) fn field(spec: &FieldSpec) -> Value {
     let mut text = spec.text.to_string();
     if let Some(default) = spec.default {
         text.push_str(&format!(" Default: {default}."));
@@ -260,7 +260,7 @@ fn or_filled_in(schema: Value) -> Value {
     json!({"anyOf": [schema, reference("filled_in")]})
 }
 
-fn mapping(fields: &[FieldSpec]) -> Value {
+pub(super) fn mapping(fields: &[FieldSpec]) -> Value {
     let mut properties = Map::new();
     for spec in fields {
         both_spellings(spec.name, &field(spec), &mut properties);
@@ -288,7 +288,7 @@ fn mapping(fields: &[FieldSpec]) -> Value {
 }
 
 /// A key of several words may be written with underscores.
-fn both_spellings(name: &str, schema: &Value, properties: &mut Map) {
+pub(super) fn both_spellings(name: &str, schema: &Value, properties: &mut Map) {
     properties.insert(name.to_string(), schema.clone());
     if name.contains(' ') {
         properties.insert(name.replace(' ', "_"), schema.clone());

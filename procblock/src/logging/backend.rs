@@ -27,7 +27,10 @@ const TEXT_MAX: usize = 64 * 1024;
 const FOREIGN_TARGETS: &[&str] = &["output", "script"];
 
 /// Where our own lines come from; lines of libraries are told from warnings on.
-const OWN_TARGETS: &[&str] = &["procblock", "unidist", "dropstar", "output", "script", "log"];
+const OWN_TARGETS: &[&str] = &["procblock", "unidist", "dropstar", "audit", "output", "script", "log"];
+
+/// Who changed what through a web server: told wherever warnings are, because it is of use only when it is there.
+const AUDIT_TARGET: &str = "audit";
 
 /// The target of our own lines.
 const OURS: &str = "procblock";
@@ -118,14 +121,14 @@ impl Backend {
     }
 
     fn write(&self, line: Line) {
-        if line.level <= self.level {
+        if weight(line.level, &line.target) <= self.level {
             self.screen.write(self.spelling.spell(&line).as_bytes());
             if let Some(file) = &self.file {
                 let news = file.lock().write(line.to_json().as_bytes());
                 self.tell_news(news);
             }
         }
-        if self.is_kept(line.level) {
+        if self.is_kept(weight(line.level, &line.target)) {
             self.ring.push(line);
         }
     }
@@ -180,7 +183,7 @@ impl Backend {
 
 impl Log for Backend {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let level = metadata.level();
+        let level = weight(metadata.level(), metadata.target());
         let is_wanted = level <= self.level || self.is_kept(level);
         is_wanted && (level <= Level::Warn || is_own(metadata.target()))
     }
@@ -209,10 +212,16 @@ impl Log for Backend {
     }
 }
 
+/// The level at which a line is wanted.
+fn weight(level: Level, target: &str) -> Level {
+    if target == AUDIT_TARGET { level.min(Level::Warn) } else { level }
+}
+
 /// What a line is: of a child, of a script, of a library by its name, else ours. Modules of ours are no user's matter.
 fn target(record: &Record<'_>) -> Cow<'static, str> {
     let root = record.target().split("::").next().unwrap_or_default();
-    match FOREIGN_TARGETS.iter().find(|known| **known == record.target()) {
+    let mut kept = FOREIGN_TARGETS.iter().chain([&AUDIT_TARGET]);
+    match kept.find(|known| **known == record.target()) {
         Some(known) => Cow::Borrowed(known),
         None if OWN_TARGETS.contains(&root) => Cow::Borrowed(OURS),
         None => Cow::Owned(root.to_string()),
@@ -266,6 +275,14 @@ mod tests {
         assert_eq!(read(file).lines().count(), 2);
         assert_eq!(backend.keep(LevelFilter::Off), LevelFilter::Warn);
         assert!(!backend.enabled(&Metadata::builder().level(Level::Info).target("output").build()));
+    }
+
+    #[test]
+    fn who_changed_what_is_told_without_being_asked_for() {
+        let (backend, file) = with_file(&LoggingOptions::default(), false);
+        log(&backend, Level::Info, "audit", "ann from 192.0.2.1: POST /rpc/deploy: 200");
+        log(&backend, Level::Info, "procblock::x", "not wanted");
+        assert_eq!(read(file).lines().count(), 1);
     }
 
     #[test]

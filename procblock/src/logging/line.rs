@@ -12,7 +12,7 @@ use super::escape::{push_indented, push_json};
 use crate::value::{Map, Value};
 
 /// Targets that say what a line is, and so are shown to people; others are places in our own code.
-const SHOWN_TARGETS: &[&str] = &["output", "script"];
+const SHOWN_TARGETS: &[&str] = &["audit", "output", "script"];
 
 /// The blanks before a second line: as wide as time and level.
 const INDENT: usize = "00:00:00.000 error ".len();

@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dropstar::{Failure, FailureKind, Graph};
-use unidist::Unidist;
-use unidist::timeseries::{Consolidation, GraphFormat, GraphSpec, Window};
+use dropstar::{EventKind, Failure, FailureKind, Graph, Sink};
+use unidist::timeseries::{Consolidation, FieldType, GraphFormat, GraphSpec, SeriesSpec, Window};
+use unidist::{Stop, Unidist};
 
 use crate::control::{page_value, status, status_of, threads};
+use crate::happenings::Happening;
 use crate::host::{BoxFuture, HostError};
 use crate::instance::Instance;
 use crate::load::nearest;
-use crate::logging::{RING_LINES_MAX, hidden, ring};
+use crate::logging::{Page, RING_LINES_MAX, hidden, ring};
 use crate::series::{SeriesStatus, find_files};
+use crate::thread::RunThread;
 use crate::value::{Map, Value};
 
 /// What may be asked for.
@@ -21,6 +23,9 @@ const CALLS: &[&str] = &["status", "threads", "logs", "series", "series.fetch", 
 
 /// Lines of `logs` unless told otherwise.
 const LOG_LINES: u64 = 100;
+
+/// Lines in one event of the log.
+const LOG_EVENT_LINES: usize = 100;
 
 /// How far back `series.fetch` reads unless told, in seconds.
 const WINDOW_DEFAULT: i64 = 86_400;
@@ -69,8 +74,7 @@ impl Shown {
 
     /// A series' name: its file relative to the folder, without `.rrd`.
     fn name_of(&self, path: &Path) -> String {
-        let relative = path.strip_prefix(&self.folder).unwrap_or(path);
-        relative.with_extension("").to_string_lossy().trim_start_matches('/').to_string()
+        name_in(&self.folder, path)
     }
 
     /// The file of a series that this run stores, or that lies in its folder.
@@ -180,6 +184,95 @@ impl dropstar::Instance for Shown {
 
     fn draw<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
         Box::pin(self.picture(graph))
+    }
+
+    fn follow(&self, sink: Sink) {
+        let sink = Arc::new(sink);
+        let (told, folder) = (Arc::clone(&sink), self.folder.clone());
+        self.instance.happenings.listen(Box::new(move |happening| match happening {
+            Happening::Ran(thread) => told(EventKind::Thread, &thread.name, &|| thread_event(thread)),
+            Happening::Sampled { spec, time, values } => {
+                let name = name_in(&folder, &spec.path);
+                told(EventKind::Series, &name, &|| sample_event(&name, spec, time, values))
+            }
+        }));
+        tokio::spawn(follow_log(sink, self.instance.stop.clone()));
+    }
+
+    fn newest(&self, kind: EventKind, name: &str) -> Option<Map> {
+        match kind {
+            EventKind::Thread => self.instance.threads.get(name).map(|thread| thread_event(&thread)),
+            EventKind::Series => {
+                let all = self.instance.series.status();
+                let status = all.iter().find(|status| self.name_of(&status.path) == name)?;
+                let last = status.last.iter().map(|(field, value)| (field.clone(), Value::from(*value)));
+                let mut event = Map::new();
+                event.insert("name".into(), name.into());
+                event.insert("time".into(), status.last_time.into());
+                event.insert("values".into(), Value::Object(last.collect()));
+                Some(event)
+            }
+            EventKind::Log => Some(log_event(&ring().newest(LOG_EVENT_LINES))),
+            EventKind::Counter | EventKind::State | EventKind::Queue => None,
+        }
+    }
+}
+
+/// A series' name: its file relative to the folder, without `.rrd`.
+fn name_in(folder: &Path, path: &Path) -> String {
+    let relative = path.strip_prefix(folder).unwrap_or(path);
+    relative.with_extension("").to_string_lossy().trim_start_matches('/').to_string()
+}
+
+fn thread_event(thread: &RunThread) -> Map {
+    let mut event = Map::new();
+    event.insert("name".into(), thread.name.as_str().into());
+    thread.with_state(|state| {
+        let newest = state.newest();
+        let result = newest.map_or(Value::Null, |kept| Value::Object(Map::clone(&kept.result)));
+        event.insert("result".into(), result);
+        event.insert("age".into(), newest.map(|kept| kept.finished.elapsed().as_secs_f64()).into());
+        event.insert("runs".into(), state.runs.into());
+        event.insert("failed".into(), state.failed.into());
+        event.insert("is_failing".into(), state.is_failing.into());
+        let error = state.last_error.as_ref().filter(|_| state.is_failing);
+        event.insert("error".into(), error.map(|error| hidden(&error.to_string()).into_owned()).into());
+    });
+    event
+}
+
+/// Only what is stored as it is measured: of a COUNTER the file holds the rate, which is read from there.
+fn sample_event(name: &str, spec: &SeriesSpec, time: i64, values: &Map) -> Map {
+    let stored = spec.fields.iter().filter(|field| field.kind == FieldType::Gauge);
+    let stored = stored.map(|field| (field.name.clone(), values.get(&field.name).cloned().unwrap_or_default()));
+    let mut event = Map::new();
+    event.insert("name".into(), name.into());
+    event.insert("time".into(), time.into());
+    event.insert("values".into(), Value::Object(stored.collect()));
+    event
+}
+
+fn log_event(page: &Page) -> Map {
+    let mut event = Map::new();
+    event.insert("name".into(), "".into());
+    event.insert("lines".into(), page.lines.iter().map(|line| line.to_value()).collect());
+    event
+}
+
+/// Tells the lines of the log as they come, until nobody wants them or the instance ends.
+async fn follow_log(sink: Arc<Sink>, stop: Stop) {
+    let ring = ring();
+    let mut next = ring.newest(0).next;
+    loop {
+        tokio::select! {
+            () = ring.wait_for(next) => {}
+            () = stop.requested() => return,
+        }
+        let page = ring.read(next, LOG_EVENT_LINES);
+        next = page.next;
+        if !sink(EventKind::Log, "", &|| log_event(&page)) {
+            return;
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use unidist::timeseries::{
 use crate::block::{Compiler, Run};
 use crate::error::RunError;
 use crate::expr::Scope;
+use crate::happenings::Happening;
 use crate::load::{Node, Problems, Source};
 use crate::series::{Series, irreplaceable};
 use crate::spec::{FieldKind, FieldSpec, Fields, FromValue, Setting, check_kind};
@@ -269,6 +270,9 @@ impl Collect {
         let open = self.open(run, key)?;
         let client = &run.instance.series;
         client.store_result(&open.series, time, values);
+        let spec = open.series.spec();
+        let on_step = crate::series::whole_seconds(time) / spec.step() * spec.step();
+        run.instance.happenings.tell(Happening::Sampled { spec, time: on_step, values });
         for graph in &open.graphs {
             client.graph(&open.series, Arc::clone(graph), time);
         }
@@ -423,5 +427,9 @@ impl Scope for Names<'_> {
             "node" => Some(&self.node),
             other => self.run.get(other),
         }
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.run.names().into_iter().chain(["key", "node"]).collect()
     }
 }

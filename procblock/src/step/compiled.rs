@@ -8,6 +8,7 @@ use crate::error::{RunError, RunErrorKind};
 use crate::expr::Scope;
 use crate::load::{Entry, Mark, Node, nearest};
 use crate::step::attributes::{ATTRIBUTES, Attributes, OnError, is_attribute};
+use crate::step::foreign_words::word_of_ours;
 use crate::step::limits::refuse_without_effect;
 use crate::step::retry::Retry;
 use crate::step::{ALL, COMING_STEPS, StepAction, StepFailure, StepRun};
@@ -272,6 +273,10 @@ impl Scope for Over<'_> {
     fn get(&self, name: &str) -> Option<&Value> {
         self.result.get(name).or_else(|| self.run.get(name))
     }
+
+    fn names(&self) -> Vec<&str> {
+        self.result.keys().map(String::as_str).chain(self.run.names()).collect()
+    }
 }
 
 fn find_step<'n>(
@@ -321,9 +326,10 @@ fn unknown_key(entry: &Entry, has_step: bool, compiler: &mut Compiler) {
     let steps = ALL.iter().map(|step| step.spec().name);
     let attributes = ATTRIBUTES.iter().map(|attribute| attribute.name);
     let spaced = entry.key.replace('_', " ");
-    let remedy = match nearest(&spaced, steps.clone().chain(attributes)) {
+    let known = word_of_ours(&spaced).or_else(|| nearest(&spaced, steps.clone().chain(attributes.clone())));
+    let remedy = match known {
         Some(word) => format!("did you mean \"{word}\"?"),
-        None if has_step => "see docs/reference/steps.md for the attributes of a step".into(),
+        None if has_step => format!("expected one of: {}", attributes.collect::<Vec<_>>().join(", ")),
         None => format!("expected one of: {}", steps.collect::<Vec<_>>().join(", ")),
     };
     compiler.problems.error(&entry.mark, format!("unknown key \"{}\" in a step", entry.key), remedy);

@@ -9,6 +9,7 @@ mod collect;
 mod compiled;
 mod counter;
 mod exec;
+mod foreign_words;
 mod http;
 pub(crate) mod limits;
 mod list;

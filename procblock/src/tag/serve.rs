@@ -34,7 +34,10 @@ impl Tag for Serve {
                    list of URLs.",
             value: FieldKind::OneOf(&[FieldKind::Path, FieldKind::Mapping(SERVE_FIELDS), FieldKind::ListOf(&ITEM)]),
             examples: &[
-                Example { yaml: "serve: no_such_site\n", expected: Expected::Refused("there is no folder \"no_such_site\"") },
+                Example {
+                    yaml: "serve: no_such_site\n",
+                    expected: Expected::Refused("there is no folder \"no_such_site\""),
+                },
                 Example {
                     yaml: "serve: {port: 8080, folders: site}\n",
                     expected: Expected::Refused("did you mean \"folder\"?"),

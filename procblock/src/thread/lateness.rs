@@ -9,19 +9,26 @@ const PER_DOUBLING: f64 = 8.0;
 /// Up to 2^40 microseconds.
 const BUCKETS: usize = 8 * 40;
 
-/// Counts of starts by lateness, in buckets that grow by 2^(1/8) from one microsecond.
+/// Counts of starts by lateness, in buckets that grow by 2^(1/8) from one microsecond. A run-thread's first start is due
+/// as soon as it can be: it is counted, but is neither late nor on time.
 #[derive(Debug)]
 pub struct Lateness {
+    first: AtomicU64,
     buckets: Vec<AtomicU64>,
 }
 
 impl Default for Lateness {
     fn default() -> Self {
-        Lateness { buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect() }
+        Lateness { first: AtomicU64::new(0), buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect() }
     }
 }
 
 impl Lateness {
+    /// Counts the first start of a run-thread.
+    pub fn record_first(&self) {
+        self.first.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts one start.
     pub fn record(&self, late: Duration) {
         let microseconds = late.as_secs_f64() * 1e6;
@@ -52,8 +59,13 @@ impl Lateness {
         Duration::ZERO
     }
 
-    /// How many starts were counted.
+    /// How many starts were counted, first ones included.
     pub fn count(&self) -> u64 {
+        self.first.load(Ordering::Relaxed) + self.timed()
+    }
+
+    /// How many starts had a time to be late for.
+    pub fn timed(&self) -> u64 {
         self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).sum()
     }
 }
@@ -68,7 +80,8 @@ mod tests {
         for milliseconds in 1..=100 {
             lateness.record(Duration::from_millis(milliseconds));
         }
-        assert_eq!(lateness.count(), 100);
+        lateness.record_first();
+        assert_eq!((lateness.count(), lateness.timed()), (101, 100));
         let median = lateness.quantile(0.5).as_secs_f64() * 1e3;
         assert!((50.0..55.0).contains(&median), "{median}");
         let last = lateness.quantile(0.99).as_secs_f64() * 1e3;

@@ -23,6 +23,7 @@ pub use state::{Kept, ThreadState};
 
 use crate::block::Run;
 use crate::error::{RunError, RunErrorKind};
+use crate::happenings::Happenings;
 use crate::step::{CompiledStep, OnError, Repeat};
 use crate::value::Map;
 use run_thread::Shared;
@@ -65,11 +66,12 @@ pub struct RunThreads {
     runtime: tokio::runtime::Handle,
     stop: Stop,
     lateness: Arc<Lateness>,
+    happenings: Arc<Happenings>,
 }
 
 impl RunThreads {
     /// None yet. Runs are tasks of `runtime`; none starts after a stop.
-    pub fn new(runtime: tokio::runtime::Handle, stop: Stop) -> Self {
+    pub fn new(runtime: tokio::runtime::Handle, stop: Stop, happenings: Arc<Happenings>) -> Self {
         RunThreads {
             threads: Mutex::default(),
             next_start: Mutex::default(),
@@ -77,6 +79,7 @@ impl RunThreads {
             runtime,
             stop,
             lateness: Arc::default(),
+            happenings,
         }
     }
 
@@ -174,8 +177,12 @@ impl RunThreads {
             thread.end();
             log::info!("Running Thread: Quitting: {}", repeat.name);
         }
-        let shared =
-            Shared { runtime: self.runtime.clone(), stop: self.stop.clone(), lateness: Arc::clone(&self.lateness) };
+        let shared = Shared {
+            runtime: self.runtime.clone(),
+            stop: self.stop.clone(),
+            lateness: Arc::clone(&self.lateness),
+            happenings: Arc::clone(&self.happenings),
+        };
         let thread = Arc::new(RunThread::new(step, repeat, run.seed()?, shared));
         threads.insert(repeat.name.clone(), Arc::clone(&thread));
         drop(threads);

@@ -15,6 +15,7 @@ use super::state::{Kept, ThreadState};
 use super::timer::{Due, Told};
 use crate::block::Run;
 use crate::error::{RunError, RunErrorKind};
+use crate::happenings::{Happening, Happenings};
 use crate::step::{CompiledStep, Repeat};
 use crate::value::{Map, Value};
 
@@ -45,6 +46,7 @@ pub(super) struct Shared {
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) stop: Stop,
     pub(super) lateness: Arc<Lateness>,
+    pub(super) happenings: Arc<Happenings>,
 }
 
 impl RunThread {
@@ -135,6 +137,7 @@ impl RunThread {
         self.tell(&outcome, started);
         self.state.lock().finish(outcome, duration, self.history);
         self.changed.notify_waiters();
+        self.shared.happenings.tell(Happening::Ran(&self));
     }
 
     /// Logs what is new about failures. A recovery is a warning too: who read of the failure reads of its end.
@@ -156,7 +159,7 @@ impl RunThread {
         }
     }
 
-    /// Counts a start and says whether the run may begin.
+    /// Counts a start and says whether the run may begin. The first one is due as soon as it can be, and never late.
     fn begin(&self, due: Instant, now: Instant) -> bool {
         let mut state = self.state.lock();
         if state.is_busy {
@@ -164,7 +167,7 @@ impl RunThread {
             return false;
         }
         let late = now.saturating_duration_since(due);
-        if late > (self.every / LATE_PART).max(LATE_MIN) {
+        if state.last_start.is_some() && late > (self.every / LATE_PART).max(LATE_MIN) {
             state.late += 1;
         }
         state.is_busy = true;
@@ -202,25 +205,32 @@ impl Due for RunThread {
             self.end();
             return Told::default();
         }
+        let is_first = self.with_state(|state| state.last_start.is_none());
         let mut next = due + self.every;
         if next <= now {
             let behind = (now - due).as_nanos() / self.every.as_nanos().max(1);
             let behind = u32::try_from(behind).unwrap_or(u32::MAX);
-            self.state.lock().skipped += u64::from(behind);
+            if !is_first {
+                self.state.lock().skipped += u64::from(behind);
+            }
             next = due + self.every.saturating_mul(behind.saturating_add(1));
         }
-        let work = self.begin(due, now).then(|| -> Box<dyn FnOnce() + Send> { Box::new(move || self.start(due)) });
+        let timed = if is_first { None } else { Some(due) };
+        let work = self.begin(due, now).then(|| -> Box<dyn FnOnce() + Send> { Box::new(move || self.start(timed)) });
         Told { next: Some(next), work }
     }
 }
 
 impl RunThread {
-    /// Begins a run on this thread; where it has to wait it goes on as a task of the runtime.
-    fn start(self: Arc<Self>, due: Instant) {
+    /// Begins a run on this thread; where it has to wait it goes on as a task of the runtime. `due` is none for the first.
+    fn start(self: Arc<Self>, due: Option<Instant>) {
         let name: Arc<str> = self.name.as_str().into();
         let runtime = self.shared.runtime.clone();
         let mut run = Box::pin(crate::logging::within(name, async move {
-            self.shared.lateness.record(due.elapsed());
+            match due {
+                Some(due) => self.shared.lateness.record(due.elapsed()),
+                None => self.shared.lateness.record_first(),
+            }
             self.run_once().await;
         }));
         let _entered = runtime.enter();

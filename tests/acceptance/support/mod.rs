@@ -1,7 +1,7 @@
 //! What the tests share: starting procblock, waiting for what it does, and reading what it left.
 
 mod disposition;
-mod process;
+pub(crate) mod process;
 #[cfg(feature = "series")]
 mod rrd;
 mod run;

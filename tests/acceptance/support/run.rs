@@ -30,6 +30,7 @@ pub(crate) struct Run {
     own: Vec<OsString>,
     words: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
+    input: Option<String>,
 }
 
 impl Run {
@@ -62,7 +63,7 @@ impl Run {
 
     fn within(folder: Arc<TempDir>, file: Option<String>) -> Self {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_procblock"));
-        Run { folder, program, file, own: Vec::new(), words: Vec::new(), variables: Vec::new() }
+        Run { folder, program, file, own: Vec::new(), words: Vec::new(), variables: Vec::new(), input: None }
     }
 
     /// Runs a copy of procblock that stands alone, in the folder `alone`.
@@ -127,6 +128,12 @@ impl Run {
         self.folder.path().join(name)
     }
 
+    /// What it reads from standard input; nothing unless given.
+    pub(crate) fn input(mut self, text: &str) -> Self {
+        self.input = Some(text.into());
+        self
+    }
+
     /// Starts it.
     pub(crate) fn start(self) -> Running {
         disposition::reset_in_children();
@@ -140,8 +147,15 @@ impl Run {
             let inherited = std::env::var("PATH").unwrap_or_default();
             command.env("PATH", format!("{}:{inherited}", python.display()));
         }
-        command.env("HOME", self.path(".home")).env("XDG_RUNTIME_DIR", self.path(".runtime")).envs(self.variables);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .env("HOME", self.path(".home"))
+            .env("XDG_RUNTIME_DIR", self.path(".runtime"))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        let input = self.input.as_ref().map(|text| {
+            fs::write(self.path(".input"), text).unwrap();
+            fs::File::open(self.path(".input")).unwrap()
+        });
+        command.stdin(input.map_or_else(Stdio::null, Stdio::from)).stdout(Stdio::piped()).stderr(Stdio::piped());
         Running::new(command, self.folder, self.file)
     }
 

@@ -115,3 +115,22 @@ fn no_line_break_gets_into_the_audit_log_and_no_secret() {
         }
     }
 }
+
+#[test]
+fn what_once_broke_something_and_what_fuzzing_begins_with_is_answered_or_closed() {
+    let site = site();
+    let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/request");
+    let mut replayed = 0;
+    for seed in std::fs::read_dir(seeds).unwrap() {
+        let path = seed.unwrap().path();
+        let mut connection = site.connect();
+        connection.offer(std::fs::read(&path).unwrap());
+        connection.end_sending();
+        let answer = String::from_utf8_lossy(&connection.rest()).into_owned();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1."), "{}: {answer}", path.display());
+        assert!(!answer.starts_with("HTTP/1.1 500"), "{}: {answer}", path.display());
+        replayed += 1;
+    }
+    assert!(replayed >= 12);
+    assert_eq!(site.get("/healthz").status, 200);
+}

@@ -116,7 +116,8 @@ impl Connection {
         rest
     }
 
-    fn line(&mut self) -> String {
+    /// The next line, without its end.
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.stream.read_line(&mut line).unwrap();
         line.trim_end().to_string()

@@ -27,6 +27,8 @@ pub(crate) struct Fixture {
     pub(crate) server: Server,
     pub(crate) runtime: Runtime,
     pub(crate) seen: Arc<Seen>,
+    /// The shared things of the instance around the server.
+    pub(crate) unidist: Unidist,
 }
 
 /// An instance with nothing to show.
@@ -48,6 +50,12 @@ impl Instance for Nothing {
             Err(Failure { kind: FailureKind::Failed, text: format!("no {}", graph.series), place: None })
         })
     }
+
+    fn follow(&self, _sink: dropstar::Sink) {}
+
+    fn newest(&self, _kind: dropstar::EventKind, _name: &str) -> Option<Map> {
+        None
+    }
 }
 
 impl Fixture {
@@ -67,8 +75,10 @@ impl Fixture {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let seen = Arc::new(Seen::default());
         let loader = Arc::new(Json::new(Arc::clone(&seen)));
-        let server = runtime.block_on(Server::start(vec![config], loader, nothing())).unwrap();
-        Fixture { folder, server, runtime, seen }
+        let unidist = Unidist::open("memory:").unwrap();
+        let instance = Arc::new(Nothing { unidist: unidist.clone() });
+        let server = runtime.block_on(Server::start(vec![config], loader, instance)).unwrap();
+        Fixture { folder, server, runtime, seen, unidist }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

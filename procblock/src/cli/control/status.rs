@@ -47,7 +47,7 @@ fn to_lines(status: &Value) -> String {
         text.push_str("it is stopping\n");
     }
     let number = |group: &str, name: &str| status.get(group).and_then(|group| group.get(name)?.as_f64());
-    if number("lateness", "starts").is_some_and(|starts| starts > 0.0) {
+    if number("lateness", "timed").is_some_and(|starts| starts > 0.0) {
         let (half, most) = (duration(number("lateness", "p50")), duration(number("lateness", "p99")));
         let _ = writeln!(text, "late   half of the starts by at most {half}, 99 % by at most {most}");
     }
@@ -153,7 +153,7 @@ mod tests {
     fn a_status_shows_every_number_of_run_threads_and_workers() {
         let text = to_lines(&json!({
             "name": "simplest", "pid": 7, "version": "0.1.0", "node": "here", "file": "/x.yaml", "since": null,
-            "stopping": true, "lateness": {"starts": 3, "p50": 0.0001, "p99": 0.002},
+            "stopping": true, "lateness": {"starts": 3, "timed": 2, "p50": 0.0001, "p99": 0.002},
             "threads": {"simplest": {
                 "is_running": true, "is_failing": true, "every": 5.0, "last_start": null, "last_duration": 0.003,
                 "age": 2.5, "runs": 10, "late": 1, "skipped": 2, "failed": 3, "error": "it\nbroke",

@@ -1,0 +1,4 @@
+--: title: NAME
+function ProcessBlock()
+  return {presses = unidist.sharedcounter.get("presses")}
+end

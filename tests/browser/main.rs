@@ -1,0 +1,15 @@
+//! Pages in headless Chromium, served by the built procblock: what a person sees, clicks and types.
+//!
+//! Each test has its own folder, port, browser and profile, and ends all of them; every wait has a deadline. `chromium`
+//! and `chromedriver` are found through PATH.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what does not hold is a failed test")]
+
+mod browser;
+mod driver;
+mod pages;
+mod site;
+
+#[path = "../acceptance/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with the acceptance tests, which use all of it")]
+mod support;
