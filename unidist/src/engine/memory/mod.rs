@@ -6,6 +6,7 @@ mod counters;
 mod feed;
 mod file_name;
 mod host_folder;
+mod keys;
 mod locks;
 mod logs;
 mod queue;
