@@ -7,7 +7,7 @@ use dropstar::{Mount, Purpose, RESERVED, SiteContent, Template};
 
 use crate::block::ScriptUse;
 use crate::cli::check_scripts::{self, as_named};
-use crate::load::{Mark, Node, Problem, Problems, Source, likely_name, load_data_file};
+use crate::load::{Mark, Node, Problem, Problems, Source, likely_name, load_data_file, load_file};
 use crate::serve::definition::Definition;
 use crate::serve::{package, page, site};
 
@@ -176,10 +176,11 @@ impl Check<'_> {
         if !self.seen.insert(file.clone()) {
             return;
         }
-        let package = match package::load(&file) {
-            Ok(package) => package,
+        let (package, problems) = match load_file(&file) {
+            Ok(document) => package::read(document),
             Err(error) => return self.found.extend(error.problems),
         };
+        self.found.extend(problems.into_sorted());
         self.found.extend(package.warnings);
         if let Some((folder, node)) = package.static_folder.as_ref().filter(|(folder, _)| !folder.is_dir()) {
             self.no_static_folder(folder, node);

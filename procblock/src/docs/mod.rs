@@ -13,6 +13,7 @@ mod page;
 mod python;
 mod schema;
 mod site_schema;
+mod sites;
 mod steps;
 mod tags;
 mod topic;
@@ -43,6 +44,7 @@ pub fn pages(commands: &clap::Command) -> Vec<Page> {
         lua::page(),
         python::page(),
         unidist::page(),
+        sites::page(),
         command_line::page(commands),
     ]
 }

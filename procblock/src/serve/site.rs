@@ -36,8 +36,14 @@ struct Draft<'n> {
 
 /// Whether a YAML file looks like a site file: names of sites, each with what it holds.
 pub fn is_site_file(root: &Node) -> bool {
-    let holds = |entry: &Entry| ["packages", "folder"].iter().any(|key| entry.value.get(key).is_some());
-    root.entries().is_some_and(|entries| !entries.is_empty() && entries.iter().all(holds))
+    let entries = root.entries().unwrap_or_default();
+    let has = |entry: &Entry, keys: &[&str]| keys.iter().any(|key| entry.value.get(key).is_some());
+    let is_plain = |entry: &Entry| entry.value.entries().is_some() && crate::tag::find(&entry.key).is_none();
+    let is_surely = |entry: &Entry| {
+        has(entry, &["packages"]) || has(entry, &["folder"]) && has(entry, &["port", "listen", "aliases"])
+    };
+    let is_site = entries.iter().any(is_surely) || entries.iter().all(|entry| has(entry, &["folder"]));
+    !entries.is_empty() && is_site && entries.iter().all(is_plain)
 }
 
 /// Reads a site file.
@@ -86,9 +92,18 @@ fn is_yaml(text: &str) -> bool {
     text.ends_with(".yaml") || text.ends_with(".yml")
 }
 
+/// The path of a file, as a person would write it who named the file that names it.
+fn as_named(node: &Node) -> Option<PathBuf> {
+    let source = &node.mark.source;
+    let path = source.resolve(node.as_text()?);
+    let near = source.name.parent()?.join(node.as_text()?);
+    let is_same = near.canonicalize().ok().zip(path.canonicalize().ok()).is_some_and(|(near, path)| near == path);
+    Some(if is_same { near } else { path })
+}
+
 fn document_of(item: &Node, problems: &mut Problems) -> Option<Document> {
     let node = site_path(item)?;
-    let path = node.mark.source.resolve(node.as_text()?);
+    let path = as_named(node)?;
     match load_data_file(&path) {
         Ok(document) => Some(document),
         Err(_) if !path.exists() => {
@@ -193,6 +208,15 @@ fn site_file<'n>(document: &'n Document, problems: &mut Problems) -> Vec<Draft<'
         );
         return Vec::new();
     };
+    if let Some(entry) = entries.iter().find(|entry| crate::tag::find(&entry.key).is_some()) {
+        let what = format!("a site file with the tag \"{}\"", entry.key);
+        problems.error(
+            &entry.mark,
+            what,
+            "a block file is run: procblock FILE; a site file maps hosts to what they hold",
+        );
+        return Vec::new();
+    }
     entries.iter().filter_map(|entry| site(entry, problems)).collect()
 }
 
@@ -244,7 +268,8 @@ fn site_folder(node: &Node, problems: &mut Problems) -> Option<PathBuf> {
         } else {
             missing(node, &folder, "folder", problems);
         }
-        return None;
+        // Told; the rest of the site is read all the same.
+        return Some(folder);
     }
     if !SITE_FOLDERS.iter().any(|name| folder.join(name).is_dir()) {
         let what = format!("the folder \"{text}\" holds no site");
