@@ -15,7 +15,7 @@ pub(crate) use body::{AnswerBody, Stream};
 pub(crate) use compression::{accepts_gzip, compress, gzip};
 pub(crate) use page::{Filling, flat, page, wants_json};
 pub(crate) use problem::{Form, Problem, escape, log_broken};
-pub(crate) use response::{Circumstances, json};
+pub(crate) use response::{Circumstances, json, made};
 pub(crate) use static_answer::answer as static_answer;
 pub(crate) use static_files::{StaticFile, StaticFiles, StaticRoot};
 pub(crate) use template::PageTemplate;

@@ -10,6 +10,7 @@
 mod attacks;
 mod connections;
 mod events;
+mod metrics;
 mod pages;
 mod procedures;
 mod requests;

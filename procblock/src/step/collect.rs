@@ -271,8 +271,8 @@ impl Collect {
         let client = &run.instance.series;
         client.store_result(&open.series, time, values);
         let spec = open.series.spec();
-        let stored = crate::series::whole_seconds(time) / spec.step() * spec.step();
-        run.instance.happenings.tell(Happening::Sampled { spec, time: stored, values });
+        let on_step = crate::series::whole_seconds(time) / spec.step() * spec.step();
+        run.instance.happenings.tell(Happening::Sampled { spec, time: on_step, values });
         for graph in &open.graphs {
             client.graph(&open.series, Arc::clone(graph), time);
         }

@@ -4,9 +4,10 @@ mod client;
 mod language;
 mod log_lines;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dropstar::{BoxFuture, Failure, FailureKind, Graph, Instance, Map, ServeConfig, Server, Site, SiteContent, Value};
@@ -29,20 +30,29 @@ pub(crate) struct Fixture {
     pub(crate) seen: Arc<Seen>,
     /// The shared things of the instance around the server.
     pub(crate) unidist: Unidist,
+    /// What it answers to calls.
+    pub(crate) told: Told,
 }
 
-/// An instance with nothing to show.
-struct Nothing {
+/// What an instance answers to calls, by name; nothing is missing.
+pub(crate) type Told = Arc<Mutex<BTreeMap<String, Value>>>;
+
+/// An instance that shows what the test tells it.
+struct Shown {
     unidist: Unidist,
+    told: Told,
 }
 
-impl Instance for Nothing {
+impl Instance for Shown {
     fn unidist(&self) -> &Unidist {
         &self.unidist
     }
 
     fn call<'a>(&'a self, name: &'a str, _arguments: Map) -> BoxFuture<'a, Result<Value, Failure>> {
-        Box::pin(async move { Err(Failure { kind: FailureKind::Failed, text: format!("no {name}"), place: None }) })
+        Box::pin(async move {
+            let told = self.told.lock().unwrap().get(name).cloned();
+            told.ok_or_else(|| Failure { kind: FailureKind::Missing, text: format!("no {name}"), place: None })
+        })
     }
 
     fn draw<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
@@ -76,9 +86,10 @@ impl Fixture {
         let seen = Arc::new(Seen::default());
         let loader = Arc::new(Json::new(Arc::clone(&seen)));
         let unidist = Unidist::open("memory:").unwrap();
-        let instance = Arc::new(Nothing { unidist: unidist.clone() });
+        let told = Told::default();
+        let instance = Arc::new(Shown { unidist: unidist.clone(), told: Arc::clone(&told) });
         let server = runtime.block_on(Server::start(vec![config], loader, instance)).unwrap();
-        Fixture { folder, server, runtime, seen, unidist }
+        Fixture { folder, server, runtime, seen, unidist, told }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -126,7 +137,7 @@ impl Fixture {
 
 /// An instance with nothing to show.
 pub(crate) fn nothing() -> Arc<dyn Instance> {
-    Arc::new(Nothing { unidist: Unidist::open("memory:").unwrap() })
+    Arc::new(Shown { unidist: Unidist::open("memory:").unwrap(), told: Told::default() })
 }
 
 /// A site of a folder on a free port.

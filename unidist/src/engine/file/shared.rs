@@ -114,7 +114,7 @@ impl Folder {
         let Options { sync, clock, limits, .. } = self.options.clone();
         let engine = Arc::new(FileEngine::open(&self.path, sync, clock, limits)?);
         let lasting: Arc<dyn Lasting> = engine.clone();
-        let server = Server::start(engine.clone(), lasting, &self.path, self.socket.clone())
+        let server = Server::start_lasting(engine.clone(), lasting, &self.path, self.socket.clone())
             .map_err(|error| super::folder::refuse(&self.path, &error))?;
         let _ = self.owner.set(Owner { engine, server: Mutex::new(Some(server)) });
         Ok(())
