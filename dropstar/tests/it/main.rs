@@ -16,6 +16,7 @@ mod procedures;
 mod requests;
 mod sites;
 mod static_files;
+mod status;
 mod support;
 mod tls;
 mod users;
