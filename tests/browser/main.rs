@@ -9,6 +9,7 @@ mod browser;
 #[cfg(feature = "series")]
 mod charts;
 mod driver;
+mod dropstar_demo;
 mod pages;
 mod site;
 
