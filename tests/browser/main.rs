@@ -14,6 +14,7 @@ mod browser;
 #[cfg(feature = "series")]
 mod charts;
 mod driver;
+mod dropstar_demo;
 mod pages;
 mod site;
 
