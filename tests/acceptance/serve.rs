@@ -115,7 +115,7 @@ fn pages_of_all_languages_get_the_arguments_as_data() {
     assert_eq!((&given["pipe_data"], &given["request_state"]["protocol"]), (&json!({}), &json!("rpc")));
     assert_eq!(web.get(&format!("/yaml?x={hostile}")).body, format!("{plain}|{plain}"));
     assert_eq!(
-        web.get(&format!("/yaml?format=json&x=1")).json(),
+        web.get("/yaml?format=json&x=1").json(),
         json!({"who": "1", "output": "1", "status": [0], "output_error": ""})
     );
     assert!(!running.path("site/pwned").exists() && !running.path("pwned").exists());

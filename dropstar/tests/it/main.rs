@@ -18,6 +18,7 @@ mod requests;
 mod series;
 mod sites;
 mod static_files;
+mod status;
 mod support;
 mod tls;
 mod users;

@@ -3,6 +3,7 @@
 mod client;
 mod language;
 mod log_lines;
+mod told;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use unidist::Unidist;
 pub(crate) use client::{Connection, Reply};
 pub(crate) use language::{Json, Seen};
 pub(crate) use log_lines::audit_lines;
+pub(crate) use told::{HOSTILE, tell};
 
 /// The longest that anything in a test may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
