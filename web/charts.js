@@ -55,6 +55,7 @@ class Chart {
     this.isZoomed = false;
     this.range = [0, 1];
     this.reloading = 0;
+    this.step = 1;
     this.plot = null;
     this.fields = [];
     this.data = [[]];
@@ -88,10 +89,11 @@ class Chart {
     const path = this.series.split("/").map(encodeURIComponent).join("/");
     const response = await fetch(`${this.dropstar.RPCUrl(`series/${path}.json`)}?${query}`, { credentials: "same-origin" });
     if (!response.ok) throw new Error(`${this.series}: ${response.status}`);
-    const { fields, times, values, to } = await response.json();
+    const { fields, times, values, to, step } = await response.json();
     const wanted = this.element.dataset.fields ? this.element.dataset.fields.split(",").map((name) => name.trim()) : fields;
     this.fields = wanted.filter((name) => fields.includes(name));
     this.data = [times, ...this.fields.map((name) => values[fields.indexOf(name)])];
+    this.step = step;
     this.isZoomed = Boolean(window);
     this.range = window || [to - secondsOf(this.from), to];
     this.draw();
@@ -136,10 +138,12 @@ class Chart {
     this.plot.over.ondblclick = () => this.load().catch(() => {});
   }
 
-  append({ time, values }) {
+  append({ time: sampled, values }) {
     if (this.isZoomed || !this.plot) return;
     if (this.fields.some((name) => values[name] === undefined)) return this.reloadSoon();
     const [times] = this.data;
+    // What was read stands at the ends of its steps; a sample joins there.
+    const time = Math.ceil(sampled / this.step) * this.step;
     if (time <= (times.at(-1) ?? 0)) return;
     const oldest = time - secondsOf(this.from);
     times.push(time);

@@ -5,7 +5,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
     reason = "helpers of tests: what does not hold is a failed test"
 )]
@@ -19,5 +18,9 @@ mod pages;
 mod site;
 
 #[path = "../acceptance/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with the acceptance tests, which use all of it")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "shared with the acceptance tests, which use all of it"
+)]
 mod support;
