@@ -19,6 +19,7 @@ mod site;
 
 #[path = "../acceptance/support/mod.rs"]
 #[allow(
+    clippy::expect_used,
     dead_code,
     unused_imports,
     reason = "shared with the acceptance tests, which use all of it"
