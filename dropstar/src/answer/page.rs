@@ -60,7 +60,7 @@ pub(crate) async fn page(
     } else if filling.wants_json {
         json(&values)
     } else if let Some(template) = &entry.template {
-        html(template.fill(Names { values, own: Box::new(filling) }).await?)
+        html(template.fill(Names::new(values, Box::new(filling))).await?)
     } else {
         json(&values)
     };

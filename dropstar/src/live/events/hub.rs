@@ -79,6 +79,11 @@ impl Hub {
         Some(EventBody::new(Arc::clone(self), place, selection, last_id))
     }
 
+    /// How many readers there are.
+    pub(crate) fn readers(&self) -> usize {
+        self.readers.load(Ordering::Relaxed)
+    }
+
     /// Ends all readers and watches.
     pub(crate) fn end(&self) {
         self.stop.request();
@@ -195,10 +200,8 @@ impl Hub {
             followed.clear();
             self.kept.forget();
         }
-        selection
-            .wanted
-            .iter()
-            .fold(true, |were_kept, wanted| !followed.insert((wanted.kind, wanted.followed_name())) && were_kept)
+        let wanted = selection.wanted.iter();
+        wanted.filter(|wanted| followed.insert((wanted.kind, wanted.followed_name()))).count() == 0
     }
 
     fn tell(&self, news: News) {

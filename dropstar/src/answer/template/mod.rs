@@ -1,15 +1,20 @@
 //! Templates of pages. The only module that names minijinja.
 
+mod names;
+mod own;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use minijinja::value::{Enumerator, Object, Serde};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value as Filled};
 use parking_lot::RwLock;
 
+use crate::Template;
 use crate::site::{Current, Files, Fresh};
-use crate::{Map, Template, Value};
+
+pub(crate) use names::{Names, OwnNames};
+pub(crate) use own::OwnTemplate;
 
 /// How much work one template may do, in minijinja's units of one instruction each.
 const FUEL: u64 = 10_000_000;
@@ -165,39 +170,4 @@ fn read(path: &Path) -> std::io::Result<String> {
         return Err(std::io::Error::other(format!("it has {size} bytes, more than {BYTES_MAX}")));
     }
     std::fs::read_to_string(path)
-}
-
-/// The names that a template may use: a program's values, then the server's own, converted when they are used.
-#[derive(Debug)]
-pub(crate) struct Names {
-    /// What the program returned.
-    pub(crate) values: Map,
-    /// What the server adds: `input_data`, `request_state`, `title`, `prefix`, …
-    pub(crate) own: Own,
-}
-
-/// A name's value, made when it is used.
-pub(crate) type Own = Box<dyn OwnNames>;
-
-/// The names that the server adds to a program's values.
-pub(crate) trait OwnNames: std::fmt::Debug + Send + Sync {
-    /// The value of a name; none if there is no such name.
-    fn get(&self, name: &str) -> Option<Value>;
-}
-
-impl Object for Names {
-    fn get_value(self: &Arc<Self>, key: &Filled) -> Option<Filled> {
-        self.get_value_by_str(key.as_str()?)
-    }
-
-    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Filled> {
-        match self.values.get(key) {
-            Some(value) => Some(Filled::from(Serde(value))),
-            None => self.own.get(key).map(|value| Filled::from(Serde(&value))),
-        }
-    }
-
-    fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.values.keys().map(|key| Filled::from(key.as_str())).collect())
-    }
 }
