@@ -93,7 +93,7 @@ end
 
 #[test]
 fn elements_follow_shared_things_in_all_browsers() {
-    let page = "<!doctype html><title>live</title><meta name=\"viewport\" content=\"width=device-width\"><script src=\"/dropstar.js\"></script>
+    let page = "<!doctype html><title>live</title><meta name=\"viewport\" content=\"width=device-width\"><style>pre { white-space: pre-wrap; overflow-wrap: anywhere }</style><script src=\"/dropstar.js\"></script>
 <button data-rpc=\"post\" data-args=\"input\">post</button><input name=\"text\">
 <b data-counter=\"posts\">?</b><i data-state=\"wall/newest\" data-default=\"nothing\"></i><u data-queue=\"waiting\"></u>
 <ul data-state=\"wall/line*\"></ul><tt data-thread=\"slow\" data-field=\"number\"></tt><pre data-log></pre>

@@ -167,6 +167,10 @@ pub(super) fn tell_of(compiled: &Compiled) {
     }
 }
 
+/// The stack of a worker, in bytes: room for blocks that call each other as deep as they may. Only what is used of it
+/// takes memory.
+const STACK: usize = 16 * 1024 * 1024;
+
 /// Lives a life on a runtime of its own, from start to stop.
 pub(super) fn execute(life: Life, report: impl FnOnce(&Processed) + Send + 'static) -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(2, usize::from) + LOST_THREADS_MAX;
@@ -174,6 +178,7 @@ pub(super) fn execute(life: Life, report: impl FnOnce(&Processed) + Send + 'stat
         .worker_threads(threads)
         .max_blocking_threads(life.runner.compiled.usage.threads_max.unwrap_or(THREADS_MAX))
         .thread_name("procblock")
+        .thread_stack_size(STACK)
         .enable_all()
         .build();
     let ended = match runtime {

@@ -71,7 +71,7 @@ mod tests {
 
     fn hash(key: &str) -> u64 {
         // Few different ones, so that keys meet.
-        key.bytes().map(u64::from).sum::<u64>() % 7 * 0x9e37_79b9_7f4a_7c15
+        (key.bytes().map(u64::from).sum::<u64>() % 7).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 
     #[test]
