@@ -1,20 +1,24 @@
 //! procblock's figures beside its peers, each pair measured in turns in one run.
 //!
 //! `procblock-bench [GROUP…]` prints a table; with `--write FILE` it replaces the table in that file. The groups are
-//! `start`, `lua`, `exec`, `check`, `series`, `node`, `idle` and `threads`. The programs `procblock` and `procblock-series`
-//! stand beside this one.
+//! `start`, `lua`, `exec`, `check`, `series`, `shared`, `waiters`, `durable`, `node`, `idle` and `threads`. The programs
+//! `procblock` and `procblock-series` stand beside this one.
 
 mod check;
+mod durable;
 mod exec;
 mod idle;
 mod lua;
 mod node;
 mod program;
+mod redis;
 mod rounds;
 mod series;
+mod shared;
 mod start;
 mod table;
 mod threads;
+mod waiters;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -27,12 +31,15 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// What measures the rows of one group.
 type Measure = fn() -> Outcome<Vec<Row>>;
 
-const GROUPS: [(&str, Measure); 8] = [
+const GROUPS: [(&str, Measure); 11] = [
     ("start", start::rows),
     ("lua", lua::rows),
     ("exec", exec::rows),
     ("check", check::rows),
     ("series", series::rows),
+    ("shared", shared::rows),
+    ("waiters", waiters::rows),
+    ("durable", durable::rows),
     ("node", node::rows),
     ("idle", idle::rows),
     ("threads", threads::rows),
@@ -44,6 +51,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["peak", program @ ..] => program::run_and_print_peak(program),
         ["parse", file] => check::parse_file(file),
+        ["open", url] => durable::open_and_print(url),
         _ => measure(&words),
     };
     match done {

@@ -11,6 +11,7 @@ use unidist::Unidist;
 
 use crate::Outcome;
 use crate::program::{Staying, beside, procblock, seconds};
+use crate::redis::{Kept, Redis};
 use crate::rounds::in_turns;
 use crate::table::{Row, Target, Unit};
 
@@ -30,12 +31,6 @@ pub(crate) fn rows() -> Outcome<Vec<Row>> {
     Ok([memory, disk, commands()?].into_iter().flatten().collect())
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept {
-    InMemory,
-    OnDisk,
-}
-
 /// One client of an instance, as a store of the library and by lines of its own, beside one client of redis.
 fn through_sockets(kept: Kept) -> Outcome<Vec<Row>> {
     let folder = tempfile::tempdir()?;
@@ -44,7 +39,7 @@ fn through_sockets(kept: Kept) -> Outcome<Vec<Row>> {
     let store = Unidist::open(&format!("node:unix:{}", instance.socket))?;
     let mut lines = Lines::connect(&instance.socket)?;
     lines.hello()?;
-    let mut peer = Lines::connect(&redis.socket)?;
+    let mut peer = Lines::connect(redis.socket())?;
     let (count, what, with) = match kept {
         Kept::InMemory => (IN_MEMORY, "in memory", "redis INCR, no persistence"),
         Kept::OnDisk => (ON_DISK, "each on disk", "redis INCR, appendfsync always"),
@@ -80,7 +75,7 @@ fn commands() -> Outcome<Vec<Row>> {
         || increment(&[]),
         || {
             let mut command = Command::new("redis-cli");
-            seconds(command.args(["-s", &redis.socket, "INCR", "bench"]).stdin(Stdio::null()).stdout(Stdio::null()))
+            seconds(command.args(["-s", redis.socket(), "INCR", "bench"]).stdin(Stdio::null()).stdout(Stdio::null()))
         },
     )?;
     let store = format!("file:{}", folder.path().join("store").display());
@@ -159,24 +154,5 @@ impl Instance {
         let socket = folder.join("procblock/bench.sock");
         running.wait_for("its socket", || UnixStream::connect(&socket).ok())?;
         Ok(Instance { socket: socket.display().to_string(), _running: running })
-    }
-}
-
-struct Redis {
-    socket: String,
-    _running: Staying,
-}
-
-impl Redis {
-    fn start(folder: &Path, kept: Kept) -> Outcome<Self> {
-        let socket = folder.join("redis.sock").display().to_string();
-        let mut command = Command::new("redis-server");
-        command.args(["--port", "0", "--unixsocket", &socket, "--save", "", "--dir"]).arg(folder);
-        if kept == Kept::OnDisk {
-            command.args(["--appendonly", "yes", "--appendfsync", "always"]);
-        }
-        let mut running = Staying::start(command.stdin(Stdio::null()).stdout(Stdio::null()))?;
-        running.wait_for("redis's socket", || UnixStream::connect(&socket).ok())?;
-        Ok(Redis { socket, _running: running })
     }
 }

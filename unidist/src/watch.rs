@@ -150,6 +150,8 @@ pub enum QueueChange {
 pub trait WatchEvent: Clone + Send + Sync + 'static {
     /// The revision of the change.
     fn revision(&self) -> u64;
+    /// The bucket, counter or queue that changed.
+    fn name(&self) -> &str;
     /// What is watched, for messages: `state`, `counter` or `queue`.
     fn kind() -> &'static str;
 }
@@ -157,6 +159,10 @@ pub trait WatchEvent: Clone + Send + Sync + 'static {
 impl WatchEvent for StateEvent {
     fn revision(&self) -> u64 {
         self.revision
+    }
+
+    fn name(&self) -> &str {
+        &self.bucket
     }
 
     fn kind() -> &'static str {
@@ -169,6 +175,10 @@ impl WatchEvent for CounterEvent {
         self.revision
     }
 
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn kind() -> &'static str {
         "counter"
     }
@@ -177,6 +187,10 @@ impl WatchEvent for CounterEvent {
 impl WatchEvent for QueueEvent {
     fn revision(&self) -> u64 {
         self.revision
+    }
+
+    fn name(&self) -> &str {
+        &self.queue
     }
 
     fn kind() -> &'static str {

@@ -12,6 +12,7 @@ use crate::engine::request::{Answer, Turn};
 use crate::engine::{AddAnswer, Condition, HolderKey, LockAnswer, StateWrite, TakeAnswer, Verdict};
 use crate::error::Error;
 use crate::messagequeue::NewMessage;
+use crate::name::is_private;
 use crate::sharedlock::{Fence, LockRequest, Owner};
 use crate::sharedstate::{KeyFilter, SetOptions};
 use crate::wire::ask::{AddAsk, Ask, HolderAsk, LockAsk, SetAsk, VerdictAsk};
@@ -22,6 +23,12 @@ pub(super) type Answered = Result<Value, Error>;
 pub(super) fn sent(value: &impl Serialize) -> Answered {
     serde_json::to_value(value)
         .map_err(|error| Error::Remote { code: "failed".to_owned(), text: format!("the answer has no JSON: {error}") })
+}
+
+/// Names that other processes may know.
+fn public(mut names: Vec<Arc<str>>) -> Vec<Arc<str>> {
+    names.retain(|name| !is_private(name));
+    names
 }
 
 /// The answer to a change.
@@ -204,8 +211,16 @@ fn counter(service: &Inner, ask: Ask) -> Answered {
         Ask::CounterSwap { name, value } => answer(&counters.swap(&name, value)?),
         Ask::CounterAdd { name, by } => answer(&counters.add(&name, by)?),
         Ask::CounterRemove { name } => answer(&counters.remove(&name)?),
-        Ask::CounterSnapshot {} => sent(&counters.snapshot()?),
-        _ => sent(&counters.all()?),
+        Ask::CounterSnapshot {} => {
+            let (mut values, revision) = counters.snapshot()?;
+            values.retain(|(name, _)| !is_private(name));
+            sent(&(values, revision))
+        }
+        _ => {
+            let mut all = counters.all()?;
+            all.retain(|(name, _)| !is_private(name));
+            sent(&all)
+        }
     }
 }
 
@@ -218,7 +233,11 @@ fn lock(service: &Inner, ask: Ask) -> Answered {
         Ask::LockHas { name, holder } => sent(&with_holder(&holder, |holder| Ok(locks.has_holder(&name, holder)))?),
         Ask::LockHolders { name } => sent(&locks.holders(&name)?),
         Ask::LockWaiting { name } => sent(&locks.waiting(&name)?),
-        _ => sent(&locks.all()?),
+        _ => {
+            let mut all = locks.all()?;
+            all.retain(|info| !is_private(&info.name));
+            sent(&all)
+        }
     }
 }
 
@@ -237,14 +256,16 @@ fn state(service: &Inner, ask: Ask) -> Answered {
         Ask::StateRemove { bucket, key } => answer(&state.remove(&bucket, &key)?),
         Ask::StateRemoveBucket { bucket } => answer(&state.remove_bucket(&bucket)?),
         Ask::StateScan { bucket } => {
-            let passes = |name: &str| bucket.as_deref().is_none_or(|only| only == name);
+            let passes = |name: &str| !is_private(name) && bucket.as_deref().is_none_or(|only| only == name);
             sent(&state.scan(&KeyFilter { bucket: &passes, key: &|_| true, one_bucket: bucket.as_deref() })?)
         }
         Ask::StateSearch { search } => {
             let shared = crate::Unidist { engine: service.engine.clone() };
-            sent(&shared.sharedstate().search(&search)?)
+            let mut found = shared.sharedstate().search(&search)?;
+            found.retain(|entry| !is_private(&entry.bucket));
+            sent(&found)
         }
-        Ask::StateBuckets {} => sent(&state.buckets()?),
+        Ask::StateBuckets {} => sent(&public(state.buckets()?)),
         _ => sent(&state.revision()?),
     }
 }
@@ -281,7 +302,7 @@ fn queue(service: &Inner, ask: Ask) -> Answered {
         Ask::QueueConfigure { queue, options } => sent(&queues.configure(&queue, options)?),
         Ask::QueueStatus { queue } => sent(&queues.status(&queue)?),
         Ask::QueueSnapshot { queue } => sent(&queues.snapshot(&queue)?),
-        _ => sent(&queues.names()?),
+        _ => sent(&public(queues.names()?)),
     }
 }
 
@@ -296,6 +317,6 @@ fn log(service: &Inner, ask: Ask) -> Answered {
         Ask::LogConfigure { log, options } => sent(&logs.configure(&log, options)?),
         Ask::LogStatus { log } => sent(&logs.status(&log)?),
         Ask::LogDelete { log } => answer(&logs.delete(&log)?),
-        _ => sent(&logs.names()?),
+        _ => sent(&public(logs.names()?)),
     }
 }

@@ -11,6 +11,7 @@ use super::Inner;
 use super::perform::{Answered, sent};
 use super::session::Session;
 use crate::error::Error;
+use crate::name::is_private;
 use crate::watch::{WatchEvent, WatchSource};
 use crate::wire::ask::{Ask, Changes};
 use crate::wire::fault_of;
@@ -43,6 +44,8 @@ impl<E: WatchEvent + Serialize> Watched for Source<E> {
         while events.len() < CHANGES_MAX {
             match self.0.pop() {
                 None => break,
+                // What belongs to this process alone is told to no other.
+                Some(Ok(event)) if is_private(event.name()) => {}
                 Some(Ok(event)) => events.push(event),
                 Some(Err(error)) => {
                     fault = Some(fault_of(&error));

@@ -10,9 +10,12 @@ mod file;
 mod host;
 mod locks;
 mod logs;
+mod mixed;
 mod model;
+mod names;
 #[cfg(feature = "file")]
 mod node;
 mod queues;
 mod state;
+mod waiting;
 mod watch;

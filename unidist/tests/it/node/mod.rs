@@ -2,6 +2,7 @@
 
 mod killed;
 mod owners;
+mod private;
 mod socket;
 
 use std::path::Path;
