@@ -90,7 +90,7 @@ fn commands() -> Outcome<Vec<Row>> {
             "the same with `--unidist file:FOLDER` that nobody has open",
             Unit::Milliseconds,
             of_store.ours(),
-            at_most,
+            Target::Shown,
         ),
     ])
 }

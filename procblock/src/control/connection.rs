@@ -4,7 +4,6 @@ use std::future::Future;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -15,11 +14,12 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use unidist::Stop;
-use unidist::service::{Connection, Request};
+use unidist::service::Request;
 
 use super::lines::{LineReader, Next};
-use super::protocol::{REQUEST_BYTES_MAX, answer_line, parse_request, raw_answer_line};
+use super::protocol::{REQUEST_BYTES_MAX, answer_line, parse_request};
 use super::server::{Calls, Shared};
+use super::store::{StoreStream, is_of_a_store};
 use crate::host::{Caller, HostError};
 use crate::logging::{Page, RING_LINES_MAX, Ring};
 use crate::value::{Map, Value, kind_name};
@@ -45,61 +45,76 @@ const PAGE_LINES: usize = 500;
 /// Lines that `logs` begins with unless told otherwise.
 const LOGS_LINES: usize = 100;
 
-/// Serves a client until it goes, is idle for too long, or breaks the protocol.
+/// Serves a client until it goes, is idle for too long, or breaks the protocol. One that turns out to be another
+/// process's store goes on at a thread of its own.
 pub(super) async fn serve(stream: UnixStream, shared: &Shared) {
-    let process = stream.peer_cred().ok().and_then(|peer| u32::try_from(peer.pid()?).ok()).unwrap_or(0);
+    let copy = StoreStream::of(&stream);
     let (read, write) = stream.into_split();
-    let store = shared.calls.store().map(|store| Arc::new(StoreTalk::new(store.connect(process))));
     let (answers, waiting) = mpsc::channel(ANSWERS_MAX);
     let caller = shared.calls.opened();
     let talk = async {
         let hello = format!("{}\n", shared.hello);
-        if answers.send(hello).await.is_ok() {
-            converse(read, shared, Parties { caller: &caller, store }, answers).await;
+        if answers.send(hello).await.is_err() {
+            return None;
         }
+        converse(read, shared, &caller, answers).await
     };
-    tokio::join!(talk, write_all(write, waiting));
+    let (begun, write) = tokio::join!(talk, write_all(write, waiting));
+    if let (Some(begun), Some(copy), Some(store)) = (begun, copy, shared.calls.store()) {
+        // Without the end of the stream, which goes on.
+        write.forget();
+        copy.serve(store, begun, &shared.ending).await;
+    }
     shared.calls.closed(&caller);
 }
 
 /// Writes answers until there are no more, or the client does not take them: then dropping the receiver tells senders.
-async fn write_all(mut write: OwnedWriteHalf, mut waiting: mpsc::Receiver<String>) {
+async fn write_all(mut write: OwnedWriteHalf, mut waiting: mpsc::Receiver<String>) -> OwnedWriteHalf {
     while let Some(line) = waiting.recv().await {
         match tokio::time::timeout(WRITE_MAX, write.write_all(line.as_bytes())).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return,
+            Ok(Err(_)) | Err(_) => break,
         }
     }
+    write
 }
 
-/// Reads calls and starts each as a task of its own. When it returns, every call has ended.
-async fn converse(read: OwnedReadHalf, shared: &Shared, parties: Parties<'_>, answers: mpsc::Sender<String>) {
-    let Parties { caller, store } = parties;
+/// Reads calls and starts each as a task of its own. When it returns, every call has ended; what it returns was read of
+/// another process's store.
+async fn converse(
+    read: OwnedReadHalf,
+    shared: &Shared,
+    caller: &Caller,
+    answers: mpsc::Sender<String>,
+) -> Option<Vec<u8>> {
     let mut lines = LineReader::new(read, REQUEST_BYTES_MAX);
     let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
             biased;
-            () = answers.closed() => return,
+            () = answers.closed() => return None,
             Some(_) = tasks.join_next() => {}
             () = shared.ending.requested() => break,
             next = tokio::time::timeout(IDLE_MAX, lines.next()), if tasks.len() < CALLS_MAX => match next {
+                Ok(Next::Line(line)) if tasks.is_empty() && is_of_a_store(&line) => {
+                    let rest = lines.into_rest();
+                    return Some([&line[..], b"\n", &rest].concat());
+                }
                 Ok(Next::Line(line)) => {
                     let talk = Talk {
                         caller: caller.clone(),
                         answers: answers.clone(),
                         ending: shared.ending.clone(),
-                        store: store.clone(),
                     };
                     begin(Box::pin(answer(line, Arc::clone(&shared.calls), talk)), &mut tasks);
                 }
                 Ok(Next::TooLong) => {
                     let text = format!("the request has over {REQUEST_BYTES_MAX} bytes");
                     let _ = answers.send(answer_line(&Value::Null, Err(HostError::new("too_large", text)))).await;
-                    return;
+                    return None;
                 }
                 Ok(Next::End) => break,
-                Err(_) if tasks.is_empty() && !store.as_ref().is_some_and(|store| store.has_begun()) => return,
+                Err(_) if tasks.is_empty() => return None,
                 Err(_) => {}
             },
         }
@@ -107,34 +122,12 @@ async fn converse(read: OwnedReadHalf, shared: &Shared, parties: Parties<'_>, an
     // The client writes no more, or the instance ends; it may still read, as in `echo … | nc -U`.
     while !tasks.is_empty() && !is_gone(lines.get_ref()) {
         tokio::select! {
-            () = answers.closed() => return,
+            () = answers.closed() => return None,
             _ = tasks.join_next() => {}
             () = tokio::time::sleep(CHECK_EVERY) => {}
         }
     }
-}
-
-/// Who talks.
-struct Parties<'a> {
-    caller: &'a Caller,
-    store: Option<Arc<StoreTalk>>,
-}
-
-/// The connection as one to the store.
-struct StoreTalk {
-    connection: Connection,
-    /// A client keeps its connection for as long as it likes.
-    has_begun: AtomicBool,
-}
-
-impl StoreTalk {
-    fn new(connection: Connection) -> Self {
-        StoreTalk { connection, has_begun: AtomicBool::new(false) }
-    }
-
-    fn has_begun(&self) -> bool {
-        self.has_begun.load(Ordering::Relaxed)
-    }
+    None
 }
 
 /// Lets a call answer at once if it can; one that waits becomes a task.
@@ -149,7 +142,6 @@ struct Talk {
     caller: Caller,
     answers: mpsc::Sender<String>,
     ending: Stop,
-    store: Option<Arc<StoreTalk>>,
 }
 
 /// Whether the client has closed both directions.
@@ -173,9 +165,6 @@ async fn answer(line: Vec<u8>, calls: Arc<dyn Calls>, talk: Talk) {
     };
     drop(line);
     let Request { id, call, args } = request;
-    if let Some(store) = talk.store.as_ref().filter(|_| call.starts_with("node.")) {
-        return answer_store(store, &Request { id, call, args }, &talk).await;
-    }
     let answer = if call == "logs" {
         match LogsRequest::read(&args) {
             Ok(request) => return send_logs(&calls.ring(), &request, &id, &talk).await,
@@ -185,28 +174,6 @@ async fn answer(line: Vec<u8>, calls: Arc<dyn Calls>, talk: Talk) {
         calls.call(&talk.caller, &call, args).await
     };
     let _ = answers.send(answer_line(&id, answer)).await;
-}
-
-/// Answers another process's store; what it waited for is sent as it comes.
-async fn answer_store(store: &StoreTalk, request: &Request, talk: &Talk) {
-    let Request { id, call, args } = request;
-    if call != "node.events" {
-        store.has_begun.store(true, Ordering::Relaxed);
-        let _ = talk.answers.send(raw_answer_line(id, store.connection.call(call, args))).await;
-        return;
-    }
-    loop {
-        tokio::select! {
-            biased;
-            () = talk.ending.requested() => return,
-            note = store.connection.next_note() => {
-                let Some(note) = note else { return };
-                if talk.answers.send(answer_line(id, Ok(note))).await.is_err() {
-                    return;
-                }
-            }
-        }
-    }
 }
 
 /// The options of `logs`.

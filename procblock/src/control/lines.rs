@@ -37,6 +37,11 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
         &self.reader
     }
 
+    /// What was read and not yet cut.
+    pub(super) fn into_rest(self) -> Vec<u8> {
+        self.buffer
+    }
+
     pub(super) async fn next(&mut self) -> Next {
         loop {
             let fresh = self.buffer.get(self.searched..).unwrap_or_default();

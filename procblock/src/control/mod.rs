@@ -18,6 +18,7 @@ mod pidfile;
 mod protocol;
 mod server;
 mod status;
+mod store;
 
 #[cfg(test)]
 mod tests;

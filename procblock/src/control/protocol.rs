@@ -83,16 +83,11 @@ pub(super) fn parse_request(line: &[u8]) -> Result<Request, (Value, HostError)> 
 
 /// The line that answers a request.
 pub(super) fn answer_line(id: &Value, answer: Result<Value, HostError>) -> String {
-    raw_answer_line(id, answer.map_err(|error| error_value(&error)))
-}
-
-/// The same with the value of `error`.
-pub(super) fn raw_answer_line(id: &Value, answer: Result<Value, Value>) -> String {
     let mut map = Map::new();
     map.insert("id".into(), id.clone());
     match answer {
         Ok(result) => map.insert("result".into(), result),
-        Err(error) => map.insert("error".into(), error),
+        Err(error) => map.insert("error".into(), error_value(&error)),
     };
     let line = format!("{}\n", Value::Object(map));
     if line.len() <= REPLY_BYTES_MAX {

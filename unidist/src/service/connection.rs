@@ -17,7 +17,7 @@ use crate::wire::plain_fault;
 const SESSION_BYTES_MAX: usize = 64;
 
 /// A connection; dropping it may end its session.
-pub struct Connection {
+pub(crate) struct Connection {
     service: Arc<Inner>,
     process: u32,
     session: Mutex<Option<Arc<Session>>>,
@@ -34,7 +34,7 @@ impl Connection {
     ///
     /// # Errors
     /// What the store refuses; a call that is none of these.
-    pub fn call(&self, call: &str, args: &[Value]) -> Result<Value, Value> {
+    pub(crate) fn call(&self, call: &str, args: &[Value]) -> Result<Value, Value> {
         match (call, args) {
             ("node.begin", [Value::String(name)]) => self.begin(name),
             ("node.ask", [ask, rest @ ..]) => {
@@ -60,7 +60,7 @@ impl Connection {
     }
 
     /// The next thing that came for the session, as the result of a `node.events` that stays open; none: it is over.
-    pub async fn next_note(&self) -> Option<Value> {
+    pub(crate) async fn next_note(&self) -> Option<Value> {
         let session = self.session().ok()?;
         loop {
             let listener = session.told.listen();

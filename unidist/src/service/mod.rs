@@ -1,11 +1,11 @@
 //! Serving a store to other processes: sessions, what they hold and wait for, and the socket they come through.
 //!
-//! A [`Service`] is transport and store brought together without a runtime: a [`Connection`] answers calls at once, and
+//! A [`Service`] needs no runtime: calls on a connection are answered at once, and
 //! what comes later (a lock that was waited for, changes of a watch) is a stream of notes. A connection belongs to a
 //! session, that of one client process; a client has as many connections as it has calls under way. When the last one
 //! is closed, the session ends: its locks are free, its waits are over, messages that it was not told of go back. A
-//! [`Server`] serves a socket with threads, as a `file:` store does by itself; a program with a runtime of its own, such
-//! as procblock, uses a [`Service`].
+//! [`Server`] serves a socket with threads, as a `file:` store does by itself; a program with a socket of its own, such
+//! as procblock, gives the connections of other stores to a [`Carrier`].
 
 mod connection;
 #[cfg_attr(not(feature = "file"), allow(dead_code, reason = "only the clients of a file: store outlive its owner"))]
@@ -14,6 +14,7 @@ mod names;
 mod perform;
 mod server;
 mod session;
+mod talk;
 mod tasks;
 mod watching;
 
@@ -31,11 +32,12 @@ use crate::engine::request::RequestKey;
 use crate::error::Error;
 use crate::wire::{PROTOCOL, fault_of, plain_fault};
 
-pub use self::connection::Connection;
+pub(crate) use self::connection::Connection;
 #[cfg(feature = "file")]
 pub(crate) use self::kept::CLIENTS;
 pub use self::server::Server;
 use self::session::Session;
+pub use self::talk::{Begin, Carrier};
 use self::tasks::Tasks;
 pub use crate::wire::{BadRequest, Hello, LINE_BYTES_MAX, Request};
 
@@ -96,11 +98,6 @@ impl Service {
             is_relaxed: lasting.is_some_and(|lasting| lasting.is_relaxed()),
             pid: std::process::id(),
         }
-    }
-
-    /// A connection from the process of this id.
-    pub fn connect(&self, process: u32) -> Connection {
-        Connection::new(self.inner.clone(), process)
     }
 }
 

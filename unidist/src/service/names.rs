@@ -1,5 +1,7 @@
 //! Names in requests, which come from other programs: the same rule as for those that come through the library.
 
+use serde_json::Value;
+
 use crate::error::Error;
 use crate::name::{self, is_private};
 use crate::wire::ask::Ask;
@@ -46,6 +48,14 @@ pub(super) fn check(ask: &Ask) -> Result<(), Error> {
         | Ask::LogStatus { log }
         | Ask::LogDelete { log } => shared("log", log),
         Ask::Fenced(fence, _) => shared("lock", fence.lock()),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses arguments of a function by name whose first one names a thing of one process.
+pub(super) fn check_arguments(args: &[Value]) -> Result<(), Error> {
+    match args.first() {
+        Some(Value::String(name)) if is_private(name) => shared("shared", name),
         _ => Ok(()),
     }
 }

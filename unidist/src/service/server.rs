@@ -19,34 +19,26 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::geteuid;
 use parking_lot::Mutex;
-use serde_json::Value;
 
 #[cfg(feature = "file")]
 use super::Lasting;
 #[cfg(feature = "file")]
 use super::kept::KeptLocks;
 use super::session::Session;
-use super::tasks::Task;
-use super::{Connection, Inner, Service, random_name};
+use super::talk::STACK_BYTES;
+use super::{Begin, Service};
 use crate::Unidist;
 #[cfg(feature = "file")]
 use crate::engine::Engine;
-use crate::sharedlock::Owner;
-use crate::wait::block_on;
-use crate::wire::{LINE_BYTES_MAX, LineReader, Next, Request, answer_line, fault_of, line_of, plain_fault};
 
 /// Connections at once; one more is closed.
 const CONNECTIONS_MAX: usize = 1_024;
-/// Calls of one connection that wait at once; a further one is refused.
-const WAITING_MAX: usize = 64;
 /// A client that reads nothing for so long is cut off.
 const WRITE_MAX: Duration = Duration::from_secs(30);
 /// How often a session without a connection is looked after.
 const LOOK_EVERY: u16 = 20;
 /// After the system refused a connection, such as for want of descriptors.
 const REST: u16 = 100;
-/// The stack of a connection's thread, in bytes: values nest 128 deep.
-const STACK_BYTES: usize = 1024 * 1024;
 
 /// Serves a store on a socket until it is dropped.
 ///
@@ -172,15 +164,8 @@ impl Shared {
             let _ = poll(&mut ready, timeout);
             let mut byte = [0; 16];
             let is_woken = ready.get(1).and_then(PollFd::revents).is_some_and(|events| !events.is_empty());
-            if is_woken
-                && matches!(
-                    {
-                        let mut woken = woken;
-                        woken.read(&mut byte)
-                    },
-                    Ok(0)
-                )
-            {
+            let mut woken_once = woken;
+            if is_woken && matches!(woken_once.read(&mut byte), Ok(0)) {
                 return;
             }
             match listener.accept() {
@@ -210,7 +195,7 @@ impl Shared {
         let shared = self.clone();
         let thread = std::thread::Builder::new().name("unidist client".to_owned()).stack_size(STACK_BYTES);
         let started = thread.spawn(move || {
-            shared.serve(stream, process, number);
+            shared.service.carrier(process).serve(stream, Begin::Greeting);
             shared.connections.lock().remove(&number);
             shared.wake();
         });
@@ -223,113 +208,6 @@ impl Shared {
         if let Some(wake) = &mut *self.wake.lock() {
             // A full pipe wakes as well.
             let _ = wake.write(b"w");
-        }
-    }
-
-    fn serve(&self, stream: UnixStream, process: u32, number: u64) {
-        let Ok(writer) = stream.try_clone() else { return };
-        let talk = Arc::new(Talk {
-            writer: Mutex::new(writer),
-            connection: self.service.connect(process),
-            shared: Unidist { engine: self.service.inner.engine.clone() },
-            owner: format!("process {process}.{number}.{}", random_name()),
-            waiting: Mutex::default(),
-        });
-        if talk.send(&line_of(&self.service.hello())).is_err() {
-            return;
-        }
-        let mut lines = LineReader::new(stream, LINE_BYTES_MAX);
-        let mut notes = None;
-        loop {
-            match lines.next() {
-                Ok(Next::Line(line)) => {
-                    if talk.answer(line, &self.service.inner, &mut notes).is_err() {
-                        break;
-                    }
-                }
-                Ok(Next::TooLong) => {
-                    let text = format!("the request has over {LINE_BYTES_MAX} bytes");
-                    let _ = talk.send(&answer_line(&Value::Null, Err(plain_fault("too_large", &text))));
-                    break;
-                }
-                Ok(Next::End) | Err(_) => break,
-            }
-        }
-        let waiting = std::mem::take(&mut *talk.waiting.lock());
-        waiting.into_values().flatten().for_each(|task| task.abort());
-        if let Ok(owner) = Owner::named(&talk.owner) {
-            let _ = talk.shared.sharedlock().release_all(&owner);
-        }
-        let _ = lines.get_ref().shutdown(std::net::Shutdown::Both);
-        if let Some(notes) = notes {
-            let notes: JoinHandle<()> = notes;
-            talk.connection.stop_notes();
-            let _ = notes.join();
-        }
-    }
-}
-
-/// One connection under way.
-struct Talk {
-    writer: Mutex<UnixStream>,
-    connection: Connection,
-    shared: Unidist,
-    /// Of the locks that its functions by name take.
-    owner: String,
-    /// Functions by name that wait, by a number.
-    waiting: Mutex<HashMap<u64, Option<Arc<Task>>>>,
-}
-
-impl Talk {
-    fn send(&self, line: &[u8]) -> io::Result<()> {
-        self.writer.lock().write_all(line)
-    }
-
-    /// Answers a line, now or when it is done; an error is the end of the connection.
-    fn answer(self: &Arc<Self>, line: &[u8], service: &Inner, notes: &mut Option<JoinHandle<()>>) -> io::Result<()> {
-        let Request { id, call, args } = match Request::parse(line) {
-            Ok(request) => request,
-            Err((id, text)) => return self.send(&answer_line(&id, Err(plain_fault("bad_request", &text)))),
-        };
-        if call == "node.events" && notes.is_none() {
-            let talk = self.clone();
-            let thread = std::thread::Builder::new().name("unidist notes".to_owned()).stack_size(STACK_BYTES);
-            *notes = Some(thread.spawn(move || talk.send_notes(&id))?);
-            return Ok(());
-        }
-        if call.starts_with("node.") {
-            return self.send(&answer_line(&id, self.connection.call(&call, &args)));
-        }
-        match crate::call::call_now(&self.shared, &call, &args, &self.owner) {
-            Some(result) => self.send(&answer_line(&id, result.map_err(|error| fault_of(&error)))),
-            None => self.answer_later(service, id, call, args),
-        }
-    }
-
-    fn answer_later(self: &Arc<Self>, service: &Inner, id: Value, call: String, args: Vec<Value>) -> io::Result<()> {
-        let mut waiting = self.waiting.lock();
-        if waiting.len() >= WAITING_MAX {
-            drop(waiting);
-            let text = format!("{WAITING_MAX} calls of this connection wait already");
-            return self.send(&answer_line(&id, Err(plain_fault("too_many", &text))));
-        }
-        let number = (0..).find(|number| !waiting.contains_key(number)).unwrap_or(0);
-        let talk = self.clone();
-        let task = service.tasks.spawn(async move {
-            let result = crate::call::call(&talk.shared, &call, &args, &talk.owner).await;
-            talk.waiting.lock().remove(&number);
-            // One who does not read is cut off when the write takes too long.
-            let _ = talk.send(&answer_line(&id, result.map_err(|error| fault_of(&error))));
-        });
-        waiting.insert(number, task);
-        Ok(())
-    }
-
-    fn send_notes(&self, id: &Value) {
-        while let Some(note) = block_on(self.connection.next_note()) {
-            if self.send(&answer_line(id, Ok(note))).is_err() {
-                return;
-            }
         }
     }
 }

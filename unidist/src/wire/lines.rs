@@ -32,6 +32,11 @@ impl<R: Read> LineReader<R> {
         LineReader { reader, buffer: Vec::new(), start: 0, line_max }
     }
 
+    /// Goes on where another reader stopped, which had read so much already.
+    pub(crate) fn after(read: Vec<u8>, reader: R, line_max: usize) -> Self {
+        LineReader { reader, buffer: read, start: 0, line_max }
+    }
+
     pub(crate) fn get_ref(&self) -> &R {
         &self.reader
     }

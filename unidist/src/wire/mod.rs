@@ -7,12 +7,14 @@
 //! orderly end of a session.
 
 pub(crate) mod ask;
+mod eager;
 mod fault;
 mod lines;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use self::eager::Eager;
 pub(crate) use self::fault::{error_of, fault_of};
 pub(crate) use self::lines::{LineReader, Next};
 
@@ -53,6 +55,15 @@ pub struct Request {
     pub args: Vec<Value>,
 }
 
+/// A request as nearly all are.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plain {
+    id: Value,
+    call: String,
+    args: Vec<Value>,
+}
+
 /// A line that is no request: the id to answer to, null when there is none, and what is wrong.
 pub type BadRequest = (Value, String);
 
@@ -62,6 +73,14 @@ impl Request {
     /// # Errors
     /// It is no JSON, nests too deep, or has other keys than id, call and args.
     pub fn parse(line: &[u8]) -> Result<Self, BadRequest> {
+        match read_json::<Plain>(line) {
+            Ok(Plain { id: id @ (Value::String(_) | Value::Number(_)), call, args }) => Ok(Request { id, call, args }),
+            _ => Self::parse_slowly(line),
+        }
+    }
+
+    /// Any request, or what is wrong with it.
+    fn parse_slowly(line: &[u8]) -> Result<Self, BadRequest> {
         let value = read_json(line).map_err(|text| (Value::Null, format!("the request is no JSON: {text}")))?;
         let Value::Object(mut map) = value else {
             return Err((Value::Null, "a request is {\"id\", \"call\", \"args\"}".to_owned()));

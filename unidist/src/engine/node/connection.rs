@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
@@ -13,12 +13,15 @@ use serde_json::Value;
 
 use super::{Place, at_short_path};
 use crate::error::Error;
-use crate::wire::{Hello, LINE_BYTES_MAX, LineReader, Next, PROTOCOL, Reply, error_of, line_of, read_json};
+use crate::wire::{Eager, Hello, LINE_BYTES_MAX, LineReader, Next, PROTOCOL, Reply, error_of, line_of, read_json};
 
 /// How long an owner may take for its first line.
 const HELLO_MAX: Duration = Duration::from_secs(10);
 /// How long an owner may take to answer what never waits: a write to a slow disk.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// One that was used so lately is taken to be there still.
+const FRESH: Duration = Duration::from_millis(10);
 
 /// Which opening of the store answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +33,9 @@ pub(super) struct Opening {
 
 pub(super) struct Connection {
     stream: UnixStream,
-    lines: LineReader<UnixStream>,
+    lines: LineReader<Eager>,
+    /// When it was last used.
+    used: Instant,
     pub(super) opening: Opening,
 }
 
@@ -63,7 +68,7 @@ impl Connection {
         let reader = stream.try_clone().map_err(|error| unreachable(error.to_string()))?;
         stream.set_write_timeout(Some(ANSWER_MAX)).map_err(|_| Broken::Gone)?;
         stream.set_read_timeout(Some(HELLO_MAX)).map_err(|_| Broken::Gone)?;
-        let mut lines = LineReader::new(reader, LINE_BYTES_MAX);
+        let mut lines = LineReader::new(Eager::new(reader), LINE_BYTES_MAX);
         let foreign = || unreachable("what answers there is no store of this kind".to_owned());
         let hello: Hello = match lines.next() {
             Ok(Next::Line(line)) => read_json(line).map_err(|_| foreign())?,
@@ -78,7 +83,7 @@ impl Connection {
         place.check(&hello).map_err(Broken::Refused)?;
         stream.set_read_timeout(Some(ANSWER_MAX)).map_err(|_| Broken::Gone)?;
         let opening = Opening { name: Arc::from(hello.opening), remembers: hello.remembers };
-        let mut connection = Connection { stream, lines, opening };
+        let mut connection = Connection { stream, lines, used: Instant::now(), opening };
         let begin = line_of(&serde_json::json!({"id": 0, "call": "node.begin", "args": [session]}));
         connection.exchange(&begin)?.map_err(Broken::Refused)?;
         Ok(connection)
@@ -86,6 +91,9 @@ impl Connection {
 
     /// Whether the other side has closed it, or sent what nobody asked for, while it was not in use.
     pub(super) fn is_stale(&self) -> bool {
+        if self.used.elapsed() < FRESH {
+            return false;
+        }
         let mut ready = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
         poll(&mut ready, PollTimeout::ZERO) != Ok(0)
     }
@@ -93,7 +101,9 @@ impl Connection {
     /// Sends a request and reads its answer.
     pub(super) fn exchange(&mut self, line: &[u8]) -> Result<Result<Value, Error>, Broken> {
         self.send(line)?;
-        self.read()
+        let answer = self.read();
+        self.used = Instant::now();
+        answer
     }
 
     pub(super) fn send(&mut self, line: &[u8]) -> Result<(), Broken> {
