@@ -7,11 +7,12 @@ FEATURES := --features procblock/series,procblock/charts
 CHARTS := web/dist/dropstar-charts.js
 RUN_FOLDER ?= run
 
-.PHONY: help build run test web soak bench fuzz install generate clean
+.PHONY: help build run test interleavings web soak bench fuzz install generate clean
 
 help:
 	@echo "make run       build, then run the machine monitor demo until Ctrl-C"
 	@echo "make test      format, lints and every test"
+	@echo "make interleavings  the cores of locks and queues in many orders of threads"
 	@echo "make install   put procblock and procblock-series into $(PREFIX)/bin"
 	@echo "make web       bundle the charts of pages (build and test do it too)"
 	@echo "make soak      the long rounds of the tests"
@@ -34,6 +35,10 @@ test: web
 	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
 	$(CARGO) build --workspace $(FEATURES)
 	$(CARGO) test --workspace $(FEATURES)
+	$(MAKE) interleavings
+
+interleavings:
+	RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=$(TARGET)/shuttle $(CARGO) test -p unidist --test interleavings
 
 web: $(CHARTS)
 

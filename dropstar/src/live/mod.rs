@@ -8,5 +8,6 @@ pub(crate) mod health;
 pub(crate) mod metrics;
 mod process;
 pub(crate) mod series;
+pub(crate) mod status;
 pub(crate) mod traffic;
 mod window;

@@ -8,7 +8,7 @@ use http_body::Body;
 use crate::answer::{self, AnswerBody, Problem};
 use crate::guard::LOG_IN_BYTES_MAX;
 use crate::live::events::Selection;
-use crate::live::{assets, graph, health, metrics, series};
+use crate::live::{assets, graph, health, metrics, series, status};
 use crate::server::handle::{Allowed, BodyError, Content, options};
 use crate::site::Own;
 use crate::{Limits, request, rpc};
@@ -60,6 +60,7 @@ where
         Own::Series => series::answer(allowed, own.below(&allowed.head.path)).await,
         Own::Health => Ok(answer::json(&serde_json::json!({"status": "ok"}))),
         Own::Ready => Ok(health::ready(allowed).await),
+        Own::Status => status::answer(allowed).await,
         Own::Metrics => metrics::answer(allowed).await,
         Own::LogIn => Ok(allowed.serving.guard.log_in_page(&allowed.head).map(AnswerBody::from)),
         Own::LogOut => Err(Problem::method(allow)),

@@ -145,6 +145,7 @@ fn walk() -> Vec<(&'static str, &'static str)> {
         "/file.txt",
         "/none",
         "/rpc/none",
+        "/status",
         "/graph/cpu.png",
         "/series/cpu.json",
     ];

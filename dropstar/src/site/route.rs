@@ -48,6 +48,8 @@ pub(crate) enum Own {
     Ready,
     /// `/metrics`.
     Metrics,
+    /// The status page, at the path that the configuration names.
+    Status,
     /// `/version`.
     Version,
     /// `/login`.
@@ -75,8 +77,11 @@ impl Own {
     /// Those that are asked for something below their path.
     pub(crate) const ABOVE: &[(&str, Own)] = &[("/graph/", Own::Graph), ("/series/", Own::Series)];
 
-    /// The one at this path.
-    pub(crate) fn at(path: &str) -> Option<Own> {
+    /// The one at this path; `status` is that of the status page.
+    pub(crate) fn at(path: &str, status: &str) -> Option<Own> {
+        if path == status {
+            return Some(Own::Status);
+        }
         let exact = Own::ALL.iter().find(|(own, _)| *own == path);
         exact.or_else(|| Own::ABOVE.iter().find(|(own, _)| path.starts_with(own))).map(|(_, own)| *own)
     }
@@ -110,7 +115,7 @@ impl Route {
     /// Whether it is answered as JSON whatever the request accepts.
     pub(crate) fn is_json(&self) -> bool {
         match self {
-            Route::Own(Own::LogIn | Own::LogOut) => false,
+            Route::Own(Own::LogIn | Own::LogOut | Own::Status) => false,
             Route::Procedure(_) | Route::Own(_) => true,
             Route::Broken(broken) => broken.purpose == Purpose::Rpc,
             _ => false,

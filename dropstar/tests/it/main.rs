@@ -7,6 +7,7 @@
     reason = "helpers of tests: what does not hold is a failed test"
 )]
 
+mod assets;
 mod attacks;
 mod connections;
 mod events;
@@ -14,8 +15,10 @@ mod metrics;
 mod pages;
 mod procedures;
 mod requests;
+mod series;
 mod sites;
 mod static_files;
+mod status;
 mod support;
 mod tls;
 mod users;

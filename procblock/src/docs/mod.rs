@@ -5,6 +5,7 @@
 //! that have no declaration to come from (an introduction, the rules of expressions) have their text here.
 
 mod attributes;
+mod browser;
 mod command_line;
 mod expressions;
 mod fields;
@@ -44,6 +45,7 @@ pub fn pages(commands: &clap::Command) -> Vec<Page> {
         lua::page(),
         python::page(),
         unidist::page(),
+        browser::page(),
         sites::page(),
         command_line::page(commands),
     ]

@@ -138,6 +138,16 @@ impl Place for Folder {
         }
     }
 
+    /// Somebody has the store and does not serve it.
+    fn unserved(&self) -> Error {
+        match self.take() {
+            Err(error) => error,
+            Ok(()) => {
+                Error::Unreachable { place: self.name(), reason: "it was closed meanwhile: try again".to_owned() }
+            }
+        }
+    }
+
     fn check(&self, hello: &Hello) -> Result<(), Error> {
         if hello.is_relaxed && self.options.sync == Sync::Always {
             let reason = format!("process {} has it open with ?sync=interval: open it so, too", hello.pid);

@@ -12,7 +12,6 @@ mod look;
 mod record;
 mod tries;
 
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -28,6 +27,7 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::name;
 use crate::sharedlock::{LockInfo, LockRequest, Owner};
+use crate::sync::AtomicU64;
 use crate::timer::{TimerId, Timers};
 use crate::wait::Ticket;
 
