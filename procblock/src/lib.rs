@@ -20,6 +20,7 @@ pub mod life;
 pub mod load;
 pub mod logging;
 pub mod process;
+pub mod rpc;
 pub mod runner;
 pub mod script;
 pub mod series;

@@ -231,3 +231,51 @@ fn a_new_page_is_served_as_it_is_written() {
     assert!(web.get("/style.css").head.contains("text/css"));
     assert_eq!(running.interrupt().code, Some(0));
 }
+
+#[test]
+fn procedures_are_called_from_blocks_scripts_and_the_command_line() {
+    let add = "--: args: {a: {type: integer, required: true}, b: {type: integer, default: 1}}\nfunction ProcessBlock(p, b, r, input_data)\n  if input_data.a < 0 then error('below zero') end\n  return {sum = input_data.a + input_data.b}\nend\n";
+    let (running, web) = serve(Run::bare().file("site/rpc/add.lua", add), "site");
+    let url = format!("http://{}", web.address);
+    let block = format!(
+        "data: {{url: '{url}'}}
+run:
+  - rpc: {{url: '${{url}}', name: add, args: {{a: 2}}}}
+  - rpc: {{url: '${{url}}/rpc', name: add, args: {{a: '${{sum}}', b: 10}}, json rpc: true, into: second}}
+  - lua: return {{third = rpc.call(pipe_data.url, 'add', {{a = 5}}, {{timeout = 20}}).sum}}
+  - python: |
+      import unidist
+      return {{'fourth': unidist.rpc.call(pipe_data['url'] + '/', 'add', {{'a': 6, 'b': 7}})['sum']}}
+"
+    );
+    let run = Run::block(&block).end().result()["run"].clone();
+    assert_eq!(
+        (&run["sum"], &run["second"], &run["third"], &run["fourth"]),
+        (&json!(3), &json!({"sum": 13}), &json!(6), &json!(13))
+    );
+    let call = |words: &[&str]| Run::bare().own(["rpc", &url]).words(words).end();
+    assert_eq!(call(&["add", "a=4", "b=5"]).result(), json!({"sum": 9}));
+    let failed = call(&["add", "a=-1"]);
+    assert_eq!((failed.code, failed.stdout.as_str()), (Some(1), ""), "{failed}");
+    assert!(
+        failed.stderr.contains("/rpc/add: add: ") && failed.stderr.contains("the server's log has more under"),
+        "{failed}"
+    );
+    let failed = call(&["ad", "a=1"]);
+    assert!(failed.code == Some(1) && failed.stderr.contains("(404)"), "{failed}");
+    assert_eq!(call(&["add", "a"]).code, Some(2));
+    assert_eq!(running.interrupt().code, Some(0));
+}
+
+#[test]
+fn a_page_may_not_call_others_unless_it_says_so() {
+    let code = "function ProcessBlock() return rpc.call('http://127.0.0.1:1', 'x') end";
+    let run = Run::bare()
+        .file("site/pages/refused.lua", code)
+        .file("site/pages/allowed.lua", &format!("--: allow: [rpc]\n{code}"));
+    let (running, web) = serve(run, "site");
+    assert_eq!((web.get("/refused").status, web.get("/allowed").status), (500, 500));
+    running.wait_for_error_text("rpc.call is not allowed here; add \\\"allow: [rpc]\\\"");
+    running.wait_for_error_text("connection refused");
+    assert_eq!(running.interrupt().code, Some(0));
+}

@@ -9,6 +9,7 @@ mod docs;
 mod graph;
 mod new;
 mod own_words;
+mod rpc;
 mod run;
 mod schema;
 mod series;
@@ -62,6 +63,8 @@ enum Command {
     New(new::NewArgs),
     #[command(flatten)]
     Control(control::ControlCommand),
+    /// Call a procedure of a web server.
+    Rpc(rpc::RpcArgs),
     /// List, read and export round-robin files.
     Series(series::SeriesArgs),
     /// Draw a window of a round-robin file.
@@ -95,6 +98,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Docs(arguments) => docs::run(&arguments),
             Command::New(arguments) => new::run(&arguments),
             Command::Control(command) => command.run(),
+            Command::Rpc(arguments) => rpc::run(&arguments),
             Command::Series(arguments) => series::run(&arguments),
             Command::Graph(arguments) => graph::run(&arguments),
             Command::User(command) => command.run(),

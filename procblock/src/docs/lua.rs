@@ -51,6 +51,11 @@ pub const MODULES: &[Function] = &[
     function("http.post", "url, {json, form or body, …}?", "The same with POST."),
     function("http.request", "url, {method, …}?", "The same with any method."),
     function(
+        "rpc.call",
+        "url, name, {arguments}?, {timeout, token, json_rpc, …}?",
+        "Calls a procedure of another instance, at `URL/rpc/NAME`, and gives its reply.",
+    ),
+    function(
         "process.run",
         "{program, argument…}, {stdin, cwd, env, timeout, user}?",
         "Runs a program and gives `{status, output, output_error}`.",

@@ -61,7 +61,7 @@ impl Shown {
                 let page = number("after").map_or_else(|| ring.newest(count), |after| ring.read(after, count));
                 Ok(page_value(&page))
             }
-            "series" => Ok(self.series()),
+            "series" => self.series().await,
             "series.fetch" => self.fetch(arguments).await,
             "sources" => self.sources(text("file")).await,
             _ => {
@@ -95,10 +95,12 @@ impl Shown {
         Err(Failure { kind: FailureKind::Missing, ..failed(format!("there is no series {name:?}{hint}")) })
     }
 
-    fn series(&self) -> Value {
+    async fn series(&self) -> Result<Value, Failure> {
         let stored = self.instance.series.status();
         let mut all: Vec<Value> = stored.iter().map(|status| self.series_value(status)).collect();
-        let others = find_files(std::slice::from_ref(&self.folder), |_| {});
+        let folder = [self.folder.clone()];
+        let others = tokio::task::spawn_blocking(move || find_files(&folder, |_| {})).await;
+        let others = others.map_err(|error| failed(error.to_string()))?;
         for path in others.iter().filter(|path| !stored.iter().any(|status| status.path == **path)) {
             let mut map = Map::new();
             map.insert("name".into(), self.name_of(path).into());
@@ -106,7 +108,7 @@ impl Shown {
             map.insert("is_stored".into(), false.into());
             all.push(Value::Object(map));
         }
-        Value::Array(all)
+        Ok(Value::Array(all))
     }
 
     fn series_value(&self, status: &SeriesStatus) -> Value {

@@ -19,6 +19,7 @@ mod python;
 mod queue;
 mod repeat;
 mod retry;
+mod rpc;
 mod script;
 mod set;
 mod shared;
@@ -132,6 +133,7 @@ pub const ALL: &[&dyn Step] = &[
     &counter::Counter,
     &state::State,
     &http::Http,
+    &rpc::Rpc,
     &log::Log,
     &sleep::Sleep,
     &assert::Assert,
@@ -139,4 +141,4 @@ pub const ALL: &[&dyn Step] = &[
 ];
 
 /// Steps that the design names and a later version brings; refused by name until then.
-pub(crate) const COMING_STEPS: &[&str] = &["rpc", "sql"];
+pub(crate) const COMING_STEPS: &[&str] = &["sql"];
