@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what does not hold is a failed test")]
 
 mod browser;
+#[cfg(feature = "series")]
+mod charts;
 mod driver;
 mod pages;
 mod site;

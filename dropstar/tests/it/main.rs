@@ -7,6 +7,7 @@
     reason = "helpers of tests: what does not hold is a failed test"
 )]
 
+mod assets;
 mod attacks;
 mod connections;
 mod events;
@@ -14,6 +15,7 @@ mod metrics;
 mod pages;
 mod procedures;
 mod requests;
+mod series;
 mod sites;
 mod static_files;
 mod status;

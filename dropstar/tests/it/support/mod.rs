@@ -8,6 +8,7 @@ mod told;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -39,10 +40,16 @@ pub(crate) struct Fixture {
 /// What an instance answers to calls, by name; nothing is missing.
 pub(crate) type Told = Arc<Mutex<BTreeMap<String, Value>>>;
 
-/// An instance that shows what the test tells it.
+fn failure(kind: FailureKind, text: String) -> Failure {
+    Failure { kind, text, place: None }
+}
+
+/// An instance that shows what the test tells it, and draws the series `cpu`.
 struct Shown {
     unidist: Unidist,
     told: Told,
+    /// How often it drew.
+    drawn: AtomicUsize,
 }
 
 impl Instance for Shown {
@@ -53,13 +60,21 @@ impl Instance for Shown {
     fn call<'a>(&'a self, name: &'a str, _arguments: Map) -> BoxFuture<'a, Result<Value, Failure>> {
         Box::pin(async move {
             let told = self.told.lock().unwrap().get(name).cloned();
-            told.ok_or_else(|| Failure { kind: FailureKind::Missing, text: format!("no {name}"), place: None })
+            told.ok_or_else(|| failure(FailureKind::Missing, format!("no {name}")))
         })
     }
 
     fn draw<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
         Box::pin(async move {
-            Err(Failure { kind: FailureKind::Failed, text: format!("no {}", graph.series), place: None })
+            match graph.series.as_str() {
+                "cpu" => {}
+                "broken" => return Err(failure(FailureKind::Failed, "librrd says no".into())),
+                other => return Err(failure(FailureKind::Missing, format!("no series {other}"))),
+            }
+            // Others that ask for the same picture meanwhile wait for this one.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let drawn = self.drawn.fetch_add(1, Ordering::Relaxed) + 1;
+            Ok(format!("{drawn} {}x{}", graph.width, graph.height).into_bytes())
         })
     }
 
@@ -89,7 +104,8 @@ impl Fixture {
         let loader = Arc::new(Json::new(Arc::clone(&seen)));
         let unidist = Unidist::open("memory:").unwrap();
         let told = Told::default();
-        let instance = Arc::new(Shown { unidist: unidist.clone(), told: Arc::clone(&told) });
+        let instance =
+            Arc::new(Shown { unidist: unidist.clone(), told: Arc::clone(&told), drawn: AtomicUsize::new(0) });
         let server = runtime.block_on(Server::start(vec![config], loader, instance)).unwrap();
         Fixture { folder, server, runtime, seen, unidist, told }
     }
@@ -139,7 +155,7 @@ impl Fixture {
 
 /// An instance with nothing to show.
 pub(crate) fn nothing() -> Arc<dyn Instance> {
-    Arc::new(Shown { unidist: Unidist::open("memory:").unwrap(), told: Told::default() })
+    Arc::new(Shown { unidist: Unidist::open("memory:").unwrap(), told: Told::default(), drawn: AtomicUsize::new(0) })
 }
 
 /// A site of a folder on a free port.
