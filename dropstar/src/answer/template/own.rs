@@ -90,8 +90,11 @@ fn grouped(number: f64) -> String {
     format!("{sign}{grouped}{rest}")
 }
 
-/// The time of day of a moment, in UTC.
+/// The time of day of a moment, in UTC; also of one that is written as RFC 3339 has it.
 fn clock(moment: &Filled) -> String {
+    if let Some((_, time)) = moment.as_str().and_then(|text| text.split_once('T')) {
+        return time.chars().take_while(|character| character.is_ascii_digit() || *character == ':').collect();
+    }
     let seconds = moment.as_str().map_or_else(|| f64::try_from(moment.clone()).ok(), |text| text.parse().ok());
     let Some(seconds) = seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0) else { return UNKNOWN.into() };
     let day = seconds.rem_euclid(86_400.0);
@@ -132,6 +135,7 @@ mod tests {
             assert_eq!(grouped(number), wanted);
         }
         assert_eq!(clock(&Filled::from("86399.999999")), "23:59:59");
+        assert_eq!(clock(&Filled::from("2026-11-21T08:10:24.508466Z")), "08:10:24");
         assert_eq!(clock(&Filled::from(())), UNKNOWN);
         assert_eq!(address("a b/ü\"<"), "a%20b/%C3%BC%22%3C");
         assert_eq!(preview(&Filled::from("x".repeat(300))).chars().count(), PREVIEW_MAX + 1);

@@ -24,7 +24,8 @@ pub(crate) fn tell(site: &Fixture) {
     let mut told = site.told.lock().unwrap();
     told.insert("status".into(), status);
     told.insert("series".into(), json!([stored, {"name": "other", "is_stored": false}]));
-    let line = json!({"time": "86399.5", "level": "error", "target": "a", "thread": HOSTILE, "text": HOSTILE});
+    let line =
+        json!({"time": "2026-11-21T23:59:59.5Z", "level": "error", "target": "a", "thread": HOSTILE, "text": HOSTILE});
     told.insert("logs".into(), json!({"lines": [line], "missed": 0, "next": 1}));
     told.insert("sources".into(), json!(["/blocks/a.yaml", HOSTILE]));
 }
