@@ -15,6 +15,7 @@ use crate::life::{End, Life};
 use crate::load::nearest;
 use crate::logging::{self, LoggingOptions};
 use crate::runner::{RunOptions, Runner, StartError, load};
+use crate::thread::STACK_BYTES;
 use crate::value::{Map, Value};
 
 /// How many worker threads may be lost to scripts stuck inside a C function.
@@ -174,6 +175,7 @@ pub(super) fn execute(life: Life, report: impl FnOnce(&Processed) + Send + 'stat
         .worker_threads(threads)
         .max_blocking_threads(life.runner.compiled.usage.threads_max.unwrap_or(THREADS_MAX))
         .thread_name("procblock")
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build();
     let ended = match runtime {
