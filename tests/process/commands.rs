@@ -239,9 +239,12 @@ async fn a_fork_bomb_is_ended_and_leaves_nothing() {
     // It goes on while the file is there, so that a fault of ours does not take the machine down.
     let fuse = folder.path().join("fuse");
     std::fs::write(&fuse, "").unwrap();
-    let text = format!("b() {{ [ -e {0} ] && {{ b | b & }} }}; b; while [ -e {0} ]; do sleep 1; done", fuse.display());
+    let text = format!(
+        "b() {{ [ -e {0} ] && {{ sleep 1; b | b & }} }}; b; while [ -e {0} ]; do sleep 1; done",
+        fuse.display()
+    );
     let limits = Limits { processes: Some(50), ..Limits::default() };
-    let bomb = Command { limits, timeout: Some(Duration::from_secs(20)), ..shell(&text) };
+    let bomb = Command { limits, timeout: Some(Duration::from_secs(60)), ..shell(&text) };
     let finished = run(bomb).await;
     std::fs::remove_file(&fuse).unwrap();
     let finished = finished.unwrap();

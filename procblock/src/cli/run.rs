@@ -15,7 +15,6 @@ use crate::life::{End, Life};
 use crate::load::nearest;
 use crate::logging::{self, LoggingOptions};
 use crate::runner::{RunOptions, Runner, StartError, load};
-use crate::thread::STACK_BYTES;
 use crate::value::{Map, Value};
 
 /// How many worker threads may be lost to scripts stuck inside a C function.
@@ -168,6 +167,10 @@ pub(super) fn tell_of(compiled: &Compiled) {
     }
 }
 
+/// The stack of a worker, in bytes: room for blocks that call each other as deep as they may. Only what is used of it
+/// takes memory.
+const STACK: usize = 16 * 1024 * 1024;
+
 /// Lives a life on a runtime of its own, from start to stop.
 pub(super) fn execute(life: Life, report: impl FnOnce(&Processed) + Send + 'static) -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(2, usize::from) + LOST_THREADS_MAX;
@@ -175,7 +178,7 @@ pub(super) fn execute(life: Life, report: impl FnOnce(&Processed) + Send + 'stat
         .worker_threads(threads)
         .max_blocking_threads(life.runner.compiled.usage.threads_max.unwrap_or(THREADS_MAX))
         .thread_name("procblock")
-        .thread_stack_size(STACK_BYTES)
+        .thread_stack_size(STACK)
         .enable_all()
         .build();
     let ended = match runtime {
