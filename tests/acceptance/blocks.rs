@@ -58,6 +58,16 @@ fn a_block_that_calls_itself_for_ever_fails() {
 }
 
 #[test]
+fn so_does_one_in_a_list_of_its_own_and_in_a_run_thread() {
+    let blocks = "blocks:\n  self: {run: [{call: self}]}\n";
+    for block in ["run simultaneous:\n  list: [{call: self}]\n", "run: [{call: self, every: 1h, name: t}]\n"] {
+        let ended = Run::block(&format!("{block}{blocks}")).end();
+        let error = ended.failure()["error"]["message"].as_str().unwrap().to_string();
+        assert!(error.contains("more than 64 deep"), "{ended}");
+    }
+}
+
+#[test]
 fn a_failure_prints_the_result_so_far_with_its_place() {
     let ended = Run::block("a: 1\nrun:\n  - set: {b: 2}\n  - lua: error('broken on purpose')\n").end();
     let failure = ended.failure();

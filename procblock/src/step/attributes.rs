@@ -32,7 +32,7 @@ pub const ATTRIBUTES: &[FieldSpec] = &[
     FieldSpec::new("limits", FieldKind::Mapping(LIMIT_FIELDS), "Limits of its child or script: of a `lua` step memory and cpu, of a `python` step memory, cpu and files."),
     FieldSpec::new("output", FieldKind::OneOf(&[FieldKind::Choice(&["text", "lines", "json", "none"]), FieldKind::Mapping(FILE_FIELDS)]), "What becomes of a child's standard output.").default("text"),
     FieldSpec::new("allow", FieldKind::ListOf(&FieldKind::Choice(ALLOW_WORDS)), "Modules that a script of a page or RPC may use besides the safe ones."),
-    FieldSpec::new("every", FieldKind::Duration, "Makes it a run-thread that runs this often, from start to start; needs `name`. Repeated steps that stand together start together, 0.1 ms apart, and their first results are waited for in order; one with an `if` starts when it is reached."),
+    FieldSpec::new("every", FieldKind::Duration, "Makes it a run-thread that runs this often, from start to start; needs `name`. Repeated steps that stand together start together, at most 1 ms apart, and their first results are waited for in order; one with an `if` starts when it is reached."),
     FieldSpec::new("cache", FieldKind::Duration, "The original's word for `every`; needs `thread_id`."),
     FieldSpec::new("thread_id", FieldKind::Text, "The original's word for the `name` of a repeated step."),
     FieldSpec::new("interval", FieldKind::Duration, "Wins over `cache`."),

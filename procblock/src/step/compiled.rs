@@ -66,7 +66,7 @@ impl CompiledStep {
             return Ok(());
         }
         if self.attributes.repeat.is_some() {
-            let thread = self.start_thread(run)?;
+            let thread = self.start_thread(run, 1)?;
             return self.fetch(&thread, run).await;
         }
         let timeout = self.timeout(run)?;
@@ -81,12 +81,12 @@ impl CompiledStep {
         self.attributes.repeat.is_some() && self.attributes.condition.is_none()
     }
 
-    /// Starts the step's run-thread if it is not there.
+    /// Starts the step's run-thread if it is not there, as one of `together` that start in a row.
     ///
     /// # Errors
     /// As [`crate::thread::RunThreads::start`].
-    pub(super) fn start_thread(self: &Arc<Self>, run: &Run) -> Result<Arc<RunThread>, RunError> {
-        run.instance.threads.start(self, run).map_err(|error| self.placed(error))
+    pub(super) fn start_thread(self: &Arc<Self>, run: &Run, together: usize) -> Result<Arc<RunThread>, RunError> {
+        run.instance.threads.start(self, run, together).map_err(|error| self.placed(error))
     }
 
     /// Waits for the first result of the step's run-thread, and merges the newest.

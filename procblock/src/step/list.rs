@@ -62,6 +62,8 @@ impl StepList {
     /// Starts the repeated steps from `first` up to the next plain one, leaving out those with an `if`.
     fn start_threads(&self, first: usize, run: &Run) -> Started {
         let beside = self.steps.iter().enumerate().skip(first).take_while(|(_, step)| step.attributes.repeat.is_some());
-        beside.filter(|(_, step)| step.starts_unasked()).map(|(index, step)| (index, step.start_thread(run))).collect()
+        let together: Vec<_> = beside.filter(|(_, step)| step.starts_unasked()).collect();
+        let count = together.len();
+        together.into_iter().map(|(index, step)| (index, step.start_thread(run, count))).collect()
     }
 }

@@ -41,6 +41,12 @@ pub async fn sleep(limit: Duration, stop: &Stop) {
     }
 }
 
+/// How far apart so many run-threads of a period start.
+fn spacing(every: Duration, together: usize) -> Duration {
+    let together = u32::try_from(together).unwrap_or(u32::MAX).max(1);
+    if together == 1 { SPACING_MIN } else { (every / 2 / together).clamp(SPACING_MIN, SPACING_MAX) }
+}
+
 /// Tells that the timer is alive.
 struct Probe(Mutex<Option<tokio::sync::oneshot::Sender<()>>>);
 
@@ -53,9 +59,15 @@ impl Due for Probe {
     }
 }
 
-/// How far apart run-threads that begin together start, so that they are not all due in the same moment ever after:
-/// several times what a small run takes.
-const START_SPACING: Duration = Duration::from_micros(100);
+/// The stack of a thread that runs blocks, in bytes: enough for blocks inside blocks as deep as they may run.
+pub const STACK_BYTES: usize = 8 << 20;
+
+/// How far apart run-threads start at least, so that they are not all due in the same moment ever after: several times
+/// what a small run takes.
+const SPACING_MIN: Duration = Duration::from_micros(100);
+
+/// How far apart they start at most: nobody waits long for the last first result.
+const SPACING_MAX: Duration = Duration::from_millis(1);
 
 /// The run-threads of an instance, by name.
 pub struct RunThreads {
@@ -83,14 +95,14 @@ impl RunThreads {
         }
     }
 
-    /// The step's run-thread, which is started if it is not there. Its first run begins at once; of run-threads that
-    /// are started together each one begins 0.1 ms after the one before.
+    /// The step's run-thread, which is started if it is not there. Its first run begins at once; of `together` that are
+    /// started in a row each one begins 0.1 to 1 ms after the one before, as it takes to spread them over half a period.
     ///
     /// # Errors
     /// The step does not repeat, blocks are nested too deeply, or the operating system refused the timer a thread.
-    pub fn start(&self, step: &Arc<CompiledStep>, run: &Run) -> Result<Arc<RunThread>, RunError> {
+    pub fn start(&self, step: &Arc<CompiledStep>, run: &Run, together: usize) -> Result<Arc<RunThread>, RunError> {
         let Some(repeat) = &step.attributes.repeat else { return Err(RunError::failed("the step does not repeat")) };
-        self.find_or_start(step, repeat, run)
+        self.find_or_start(step, repeat, (run, together))
     }
 
     /// The newest result of a step's run-thread; waits for a first result.
@@ -167,7 +179,12 @@ impl RunThreads {
         &self.lateness
     }
 
-    fn find_or_start(&self, step: &Arc<CompiledStep>, repeat: &Repeat, run: &Run) -> Result<Arc<RunThread>, RunError> {
+    fn find_or_start(
+        &self,
+        step: &Arc<CompiledStep>,
+        repeat: &Repeat,
+        (run, together): (&Run, usize),
+    ) -> Result<Arc<RunThread>, RunError> {
         run.instance.note(&repeat.name);
         let mut threads = self.threads.lock();
         if let Some(thread) = threads.get(&repeat.name) {
@@ -190,16 +207,16 @@ impl RunThreads {
         repeat.collect.iter().for_each(|collect| collect.announce(run));
         log::info!("Waiting for interval thread output: {}", repeat.name);
         let due: Arc<dyn Due> = thread.clone();
-        let first = self.next_start();
+        let first = self.next_start(spacing(repeat.every, together));
         self.timer.tell(due, first).map_err(|error| RunError::failed(format!("the timer could not start: {error}")))?;
         Ok(thread)
     }
 
-    /// When a run-thread that starts now has its first run.
-    fn next_start(&self) -> Instant {
+    /// When a run-thread that starts now has its first run; the next one follows after `spacing`.
+    fn next_start(&self, spacing: Duration) -> Instant {
         let mut next = self.next_start.lock();
         let first = next.map_or_else(Instant::now, |next| next.max(Instant::now()));
-        *next = Some(first + START_SPACING);
+        *next = Some(first + spacing);
         first
     }
 
@@ -239,5 +256,19 @@ impl RunThreads {
             log::info!("Running Thread: Quitting: {}", thread.name);
         }
         self.threads.lock().clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_threads_that_start_together_are_spread_over_half_a_period_in_bounds() {
+        let microseconds = |every, together| spacing(Duration::from_secs(every), together).as_micros();
+        assert_eq!(microseconds(5, 10_000), 250);
+        assert_eq!(microseconds(5, 1), 100);
+        assert_eq!((microseconds(5, 20), microseconds(3600, 2000)), (1000, 1000));
+        assert_eq!((microseconds(1, 100_000), microseconds(0, 7)), (100, 100));
     }
 }

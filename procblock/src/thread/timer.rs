@@ -141,7 +141,7 @@ impl Drop for Timer {
 impl Shared {
     fn add_thread(self: &Arc<Self>, queue: &mut Queue) -> std::io::Result<()> {
         let shared = Arc::clone(self);
-        std::thread::Builder::new().name("timer".into()).spawn(move || shared.run())?;
+        std::thread::Builder::new().name("timer".into()).stack_size(super::STACK_BYTES).spawn(move || shared.run())?;
         queue.threads += 1;
         Ok(())
     }
