@@ -46,7 +46,11 @@ fn a_new_backup_packs_and_keeps_the_newest() {
     assert!(names.iter().any(|name| name.starts_with("nightly-20")), "{names:?}");
     let ran = folder.procblock(&["nightly.yaml", "--folder", "data", "--target", "/proc/no/archives"]);
     assert_eq!(ran.code, 1);
-    assert!(ran.error.contains("no backup of /") && ran.error.contains("/data: mkdir exited with code 1"), "{}", ran.error);
+    assert!(
+        ran.error.contains("no backup of /") && ran.error.contains("/data: mkdir exited with code 1"),
+        "{}",
+        ran.error
+    );
 }
 
 #[test]
