@@ -3,12 +3,14 @@
 //   <div data-chart="cpu" data-from="-1h" data-fields="user,system" data-height="240"></div>
 //
 // Drag to zoom into a window, double click to return; buttons choose how far back. New samples are appended as they
-// come; a zoomed chart stays where it is. At most POINTS_MAX points are asked for and kept.
+// come; a zoomed chart stays where it is. At most POINTS_MAX points are asked for and kept. A sample is told without the
+// fields that are rates: a chart of those is read again, at most every RELOAD_EVERY.
 import uPlot from "uplot";
 import style from "uplot/dist/uPlot.min.css";
 
 const POINTS_MAX = 4000;
 const HEIGHT_DEFAULT = 240;
+const RELOAD_EVERY = 5000;
 const WINDOWS = ["-10m", "-1h", "-6h", "-1d", "-7d", "-30d"];
 const UNITS = { s: 1, m: 60, h: 3600, d: 86400, w: 604800, y: 31536000 };
 // Okabe and Ito's palette (2008), told apart by colour-blind readers too.
@@ -51,6 +53,9 @@ class Chart {
     this.series = element.dataset.chart;
     this.from = element.dataset.from || "-1h";
     this.isZoomed = false;
+    this.range = [0, 1];
+    this.reloading = 0;
+    this.step = 1;
     this.plot = null;
     this.fields = [];
     this.data = [[]];
@@ -84,11 +89,13 @@ class Chart {
     const path = this.series.split("/").map(encodeURIComponent).join("/");
     const response = await fetch(`${this.dropstar.RPCUrl(`series/${path}.json`)}?${query}`, { credentials: "same-origin" });
     if (!response.ok) throw new Error(`${this.series}: ${response.status}`);
-    const { fields, times, values } = await response.json();
+    const { fields, times, values, to, step } = await response.json();
     const wanted = this.element.dataset.fields ? this.element.dataset.fields.split(",").map((name) => name.trim()) : fields;
     this.fields = wanted.filter((name) => fields.includes(name));
     this.data = [times, ...this.fields.map((name) => values[fields.indexOf(name)])];
+    this.step = step;
     this.isZoomed = Boolean(window);
+    this.range = window || [to - secondsOf(this.from), to];
     this.draw();
   }
 
@@ -102,7 +109,7 @@ class Chart {
     const options = {
       width: Math.max(200, this.element.clientWidth || 600),
       height: Number(this.element.dataset.height) || HEIGHT_DEFAULT,
-      scales: { x: { time: true } },
+      scales: { x: { time: true, range: () => this.range } },
       axes: [axis, { ...axis, size: 60, values: (_plot, ticks) => ticks.map(short) }],
       series: [
         {},
@@ -131,14 +138,27 @@ class Chart {
     this.plot.over.ondblclick = () => this.load().catch(() => {});
   }
 
-  append({ time, values }) {
+  append({ time: sampled, values }) {
+    if (this.isZoomed || !this.plot) return;
+    if (this.fields.some((name) => values[name] === undefined)) return this.reloadSoon();
     const [times] = this.data;
-    if (this.isZoomed || !this.plot || time <= (times.at(-1) ?? 0)) return;
+    // What was read stands at the ends of its steps; a sample joins there.
+    const time = Math.ceil(sampled / this.step) * this.step;
+    if (time <= (times.at(-1) ?? 0)) return;
     const oldest = time - secondsOf(this.from);
     times.push(time);
-    this.fields.forEach((name, place) => this.data[place + 1].push(values[name] ?? null));
+    this.fields.forEach((name, place) => this.data[place + 1].push(values[name]));
     while (times.length > POINTS_MAX || times[0] < oldest) for (const column of this.data) column.shift();
+    this.range = [oldest, time];
     this.plot.setData(this.data);
+  }
+
+  reloadSoon() {
+    if (this.reloading) return;
+    this.reloading = setTimeout(() => {
+      this.reloading = 0;
+      if (!this.isZoomed && !document.hidden) this.load().catch(() => {});
+    }, RELOAD_EVERY);
   }
 }
 

@@ -1,13 +1,14 @@
 //! procblock's figures beside its peers, each pair measured in turns in one run.
 //!
 //! `procblock-bench [GROUP…]` prints a table; with `--write FILE` it replaces the table in that file. The groups are
-//! `start`, `lua`, `exec`, `check`, `series`, `idle` and `threads`. The programs `procblock` and `procblock-series`
+//! `start`, `lua`, `exec`, `check`, `series`, `node`, `idle` and `threads`. The programs `procblock` and `procblock-series`
 //! stand beside this one.
 
 mod check;
 mod exec;
 mod idle;
 mod lua;
+mod node;
 mod program;
 mod rounds;
 mod series;
@@ -26,12 +27,13 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// What measures the rows of one group.
 type Measure = fn() -> Outcome<Vec<Row>>;
 
-const GROUPS: [(&str, Measure); 7] = [
+const GROUPS: [(&str, Measure); 8] = [
     ("start", start::rows),
     ("lua", lua::rows),
     ("exec", exec::rows),
     ("check", check::rows),
     ("series", series::rows),
+    ("node", node::rows),
     ("idle", idle::rows),
     ("threads", threads::rows),
 ];

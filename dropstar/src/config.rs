@@ -14,6 +14,7 @@ pub const USERS_FILE: &str = "users.json";
 pub const RESERVED: &[&str] = &[
     "events",
     "graph",
+    "series",
     "healthz",
     "readyz",
     "metrics",
@@ -21,6 +22,7 @@ pub const RESERVED: &[&str] = &[
     "openapi.json",
     "status",
     "dropstar.js",
+    "dropstar-charts.js",
     "login",
     "logout",
 ];

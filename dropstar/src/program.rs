@@ -67,6 +67,8 @@ pub enum FailureKind {
     Busy,
     /// The client went away or the server ends.
     Stopped,
+    /// What was asked for by name is not there.
+    Missing,
 }
 
 /// What a file is to be.

@@ -68,7 +68,7 @@ impl Life {
     ///
     /// # Errors
     /// The instance could not start: its name is taken, the engine's store, signals, the pidfile.
-    pub async fn live(mut self, report: impl FnOnce(&Processed)) -> Result<End, String> {
+    pub async fn live(mut self, report: impl FnOnce(&Processed) + Send) -> Result<End, String> {
         let executable = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("procblock"));
         let claim = if self.runner.is_longrunning() { Some(take_name(&self.runner.name())?) } else { None };
         let config = self.runner.instance_config(&executable);

@@ -55,6 +55,20 @@ fn a_killed_runner_leaves_nothing() {
 }
 
 #[test]
+fn a_kill_by_name_leaves_nothing() {
+    let running = stubborn("run:\n  - exec: [./stubborn.sh]\n");
+    let name = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
+    // As pkill does: both at once, if their names say so.
+    let named: Vec<i32> =
+        [running.keeper(), running.pid()].into_iter().filter(|pid| name(*pid).contains("procblock")).collect();
+    assert!(named.contains(&running.pid()));
+    named.iter().for_each(|pid| kill(*pid, Signal::SIGKILL));
+    let ended = running.end();
+    assert_eq!(ended.code, None);
+    ended.leaves_nothing_within(GRACE + MARGIN);
+}
+
+#[test]
 fn a_killed_keeper_is_replaced_and_leaves_nothing() {
     let block = "run:\n  - {exec: [./stubborn.sh], on error: continue}\n  - {exec: [echo, again], output: lines, name: after}\n";
     let running = stubborn(block);

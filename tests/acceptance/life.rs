@@ -44,7 +44,7 @@ fn a_signal_during_the_first_pass_ends_it() {
             let ended = running.interrupt();
             assert_eq!(ended.code, Some(code), "{usage}{wait}: {ended}");
             assert!(ended.took < Duration::from_secs(2), "{wait}: {ended}");
-            assert_eq!(ended.stderr, "", "a stop is no error: {usage}{wait}");
+            assert!(!ended.stderr.contains("error"), "a stop is no error: {usage}{wait}: {ended}");
             assert_eq!(
                 ended.json().get("error").is_some(),
                 usage.is_empty(),

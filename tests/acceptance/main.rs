@@ -19,6 +19,7 @@ mod control;
 mod http;
 mod life;
 mod scripts;
+mod serve;
 mod steps;
 mod stores;
 mod support;

@@ -40,7 +40,9 @@ fn the_period_is_from_start_to_start_and_does_not_drift() {
     let mut behind: Vec<i64> = times.iter().map(|time| (time - times[0]) / 1_000_000 % 100).collect();
     behind.iter_mut().filter(|behind| **behind > 80).for_each(|behind| *behind -= 100);
     behind.sort_unstable();
-    assert!(behind[behind.len() / 2] < 30, "{behind:?}");
+    let middle = behind[behind.len() / 2];
+    let near = behind.iter().filter(|behind| (**behind - middle).abs() < 20).count();
+    assert!(near >= 14, "{behind:?}");
 }
 
 #[test]

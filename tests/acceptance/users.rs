@@ -70,7 +70,7 @@ fn what_can_not_be_done_is_told_with_the_remedy() {
         (site().words(["token", "remove", "t", "site"]), 1, "there is no token \"t\""),
         (site().words(["user", "list"]), 2, "which site? name its folder or its file"),
         (site().words(["token", "add", "t", "site"]), 2, "--scope"),
-        (site().words(["token", "add", "t", "site", "--scope", "root"]), 2, "possible values: read, call, admin"),
+        (site().words(["token", "add", "t", "site", "--scope", "root"]), 2, "expected one of: read, call, admin"),
         (
             site().words(["token", "add", "t", "site", "--scope", "read", "--expires", "soon"]),
             2,

@@ -52,6 +52,23 @@ impl Browser {
         self.driver.post(&path, json!({ "text": keys })).unwrap_or_else(|text| panic!("{selector}: {text}"));
     }
 
+    /// Draws the pointer with its button held across an element, from one part of its width to another (0 to 1).
+    pub(crate) fn drag(&self, selector: &str, from: f64, to: f64) {
+        let element = json!({ ELEMENT: self.element(selector) });
+        let width = self.script("return arguments[0].getBoundingClientRect().width", json!([element]));
+        let width = width.as_f64().unwrap();
+        // Offsets are from the element's middle.
+        let at = |part: f64| {
+            let x = ((part - 0.5) * width).round();
+            json!({"type": "pointerMove", "duration": 50, "origin": element, "x": x, "y": 0})
+        };
+        let steps = [at(from), json!({"type": "pointerDown", "button": 0}), at(f64::midpoint(from, to)), at(to)];
+        let steps: Vec<Value> = steps.into_iter().chain([json!({"type": "pointerUp", "button": 0})]).collect();
+        let pointer =
+            json!({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": steps});
+        self.driver.post("/actions", json!({"actions": [pointer]})).unwrap_or_else(|text| panic!("{selector}: {text}"));
+    }
+
     /// Moves a slider, or sets a field, as a person who lets go of it.
     pub(crate) fn set(&self, selector: &str, value: &str) {
         let body = "const field = document.querySelector(arguments[0]); field.value = arguments[1];

@@ -3,13 +3,25 @@
 //! Each test has its own folder, port, browser and profile, and ends all of them; every wait has a deadline. `chromium`
 //! and `chromedriver` are found through PATH.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what does not hold is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: what does not hold is a failed test"
+)]
 
 mod browser;
+#[cfg(feature = "series")]
+mod charts;
 mod driver;
+mod dropstar_demo;
 mod pages;
 mod site;
 
 #[path = "../acceptance/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with the acceptance tests, which use all of it")]
+#[allow(
+    clippy::expect_used,
+    dead_code,
+    unused_imports,
+    reason = "shared with the acceptance tests, which use all of it"
+)]
 mod support;

@@ -28,6 +28,13 @@ impl Served {
         Served { running, url }
     }
 
+    /// Stops it and starts it again in its folder.
+    pub(crate) fn again(self) -> Self {
+        let ended = self.running.interrupt();
+        assert_eq!(ended.code, Some(0), "{ended}");
+        Served::start(Run::again(&ended))
+    }
+
     /// The address of a path of it, `/` at its beginning.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.url)

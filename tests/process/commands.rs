@@ -256,7 +256,7 @@ async fn a_fork_bomb_is_ended_and_leaves_nothing() {
         fuse.display()
     );
     let limits = Limits { processes: Some(50), ..Limits::default() };
-    let bomb = Command { limits, timeout: Some(Duration::from_secs(20)), ..shell(&text) };
+    let bomb = Command { limits, timeout: Some(Duration::from_secs(60)), ..shell(&text) };
     let finished = run(bomb).await;
     std::fs::remove_file(&fuse).unwrap();
     let finished = finished.unwrap();

@@ -207,11 +207,11 @@ async fn a_keeper_killed_takes_its_children_with_it_and_is_replaced() {
     let begun = Instant::now();
     kill_process(Pid::from_raw(parent).unwrap(), Signal::KILL).unwrap();
     assert!(process.ends_within(LONG));
+    assert!(matches!(running.await.unwrap(), Err(SpawnError::KeeperDied)));
     let next = tokio::spawn({
         let keeper = keeper.clone();
         async move { keeper.run(shell("echo next"), &Stop::new()).await }
     });
-    assert!(matches!(running.await.unwrap(), Err(SpawnError::KeeperDied)));
     assert!(begun.elapsed() < GRACE + Duration::from_secs(3), "{:?}", begun.elapsed());
     assert_all_gone(&pids);
     assert_eq!(next.await.unwrap().unwrap().output.text(), "next\n");

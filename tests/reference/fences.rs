@@ -1,7 +1,7 @@
 //! Every fenced block in the README and in prose pages runs, or is checked.
 //!
 //! A `yaml` block is a block file: it is checked, and run unless it says `longrunning`, then run with `--once`. A line
-//! `# file: NAME` at its top names it; `lua`, `python`, `text` and `json` blocks with such a line are the files beside it,
+//! `# file: NAME` at its top names it; `lua`, `python`, `html`, `text` and `json` blocks with such a line are the files beside it,
 //! in the same folder. Pages in docs/reference are made from declarations, whose examples have a test of their own.
 
 use std::path::Path;
@@ -27,9 +27,9 @@ fn fences(text: &str) -> Vec<Fence> {
             (Some(_), Some(_)) => fences.extend(open.take()),
             (Some(fence), None) => {
                 let is_first = fence.text.is_empty();
-                let named = line.trim_start_matches(['#', '-', ' ']).strip_prefix("file: ");
+                let named = line.trim_start_matches(['#', '-', '<', '!', ' ']).strip_prefix("file: ");
                 if let (true, Some(name)) = (is_first, named) {
-                    fence.name = Some(name.trim().into());
+                    fence.name = Some(name.trim_end_matches("-->").trim().into());
                 }
                 fence.text.push_str(line);
                 fence.text.push('\n');
@@ -59,12 +59,17 @@ fn check_page(path: &Path) {
                 let ran = folder.procblock(&["run", "--once", &name]);
                 assert_eq!(ran.code, 0, "{place}: {}", ran.error);
             }
-            "lua" | "python" => {
+            "lua" | "python" | "html" => {
                 assert!(fence.name.is_some(), "{place}: a script needs a line \"file: NAME\" and a block that runs it")
             }
             "sh" | "text" | "json" | "rust" => {}
             other => panic!("{place}: \"{other}\" is no language of ours"),
         }
+    }
+    let pages = fences.iter().filter_map(|fence| fence.name.as_deref()?.split_once("/pages/"));
+    for (site, page) in pages {
+        let ran = folder.procblock(&["check", "--deny-warnings", site]);
+        assert_eq!((ran.code, ran.error.as_str()), (0, ""), "{shown}: {page}");
     }
 }
 

@@ -25,7 +25,13 @@
 //! named; [`check`] names all, [`salvage`] copies what is whole, [`restore`] brings back a backup. A damaged part of the
 //! write-ahead log of a store that was killed can't be told from the end of the log: it ends there.
 //!
-//! **One process** has a store open: a second is told which one. The folder is made for its user alone.
+//! **Several processes**: the first one to open the store has it and serves the others through the socket in the folder,
+//! with the same contract; processes of other users are refused, and the folder is made for its user alone. When the
+//! owner ends or is killed, the next process that asks has it, and the others find that one. A change that was under way
+//! is made once and answered. Locks of living processes stay theirs, with their fencing numbers; those of the owner are
+//! free, as are at once those of any process that ends. Waits go on, in an order of their own. A watch is told that it
+//! fell behind: read the state anew. All of it while the store can be opened: within 30 s, else `Unreachable`, or
+//! `UnknownOutcome` for a change. `check`, `restore` and `salvage` need a store that no process has open.
 //!
 //! **Bounds.** The file grows to `Limits::file_bytes_max`; free pages are used again, and given back when they are a
 //! fourth of the file. The write-ahead log is copied into the store at 16 MiB. Everything is in memory, too.

@@ -35,6 +35,7 @@ mod sharedlock;
 mod sharedlog;
 mod sharedstate;
 mod stop;
+mod sync;
 mod timer;
 pub mod timeseries;
 mod url;

@@ -80,6 +80,7 @@ impl Problem {
                 ..Problem::internal(what, with_place(failure))
             },
             FailureKind::Busy => Problem::busy(),
+            FailureKind::Missing => Problem::new(StatusCode::NOT_FOUND, failure.text.clone()),
             FailureKind::Stopped => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server ends").closing(),
         }
     }

@@ -7,12 +7,19 @@
 //   data-args='{"x": 1}' | "#selector"  the arguments, or the form or fields that hold them
 //   data-confirm="Sure?"                ask first
 //   data-every="5s"                     call again and again; with data-graph, draw again
-//   data-counter data-state data-queue data-thread data-series data-log
-//                                       show a thing and its changes ("bucket/key" for state); data-field="a.b" a part
-//   data-graph="series"                 an img: the picture of a series; data-from="-1h" its window
+//   data-counter data-state data-queue data-thread data-series
+//                                       show a thing and its changes; data-field="a.b" a part, data-default="–" if absent
+//                                       state: "bucket/key"; of "bucket" or "bucket/a*" every key, as list or rows
+//   data-log                            the log's lines as they come; data-lines="100", data-newest="first"
+//   data-graph="series"                 an img: the picture of a series; data-from="-1h" its window; drawn again with
+//                                       each sample, or as data-every says
 //   data-chart="series"                 an interactive chart where the server has them, else the picture
 //   data-html                           this element may be filled with HTML; all others get text
-//   data-error                          shows the message of a failed call
+//   data-error                          shows the message of a failed call; data-error="name" of that procedure alone
+//   data-follow-hidden                  of <html>: follow also while the tab is hidden (else it catches up when shown)
+//
+// Events on document: dropstar:filled (detail: the reply), dropstar:error (detail: {name, error}); on an img with
+// data-graph, dropstar:draw draws it again. While there is no connection, <html> has the attribute data-offline.
 "use strict";
 (() => {
   const script = document.currentScript;
@@ -29,25 +36,35 @@
     }
   }
 
-  // The token that a logged-in browser must send with what changes something.
-  function csrfToken() {
-    const found = document.cookie.match(/(?:^|;\s*)dropstar_csrf=([^;]*)/);
-    return found ? decodeURIComponent(found[1]) : "";
+  // The token that a logged-in browser must send with what changes something: from the page, or from the log-in.
+  let token = null;
+
+  function csrfToken(isFresh = false) {
+    if (token === null || isFresh) token = findToken(isFresh);
+    return token;
+  }
+
+  async function findToken(isFresh) {
+    const inPage = document.querySelector('meta[name="csrf-token"], input[name="csrf_token"]');
+    if (inPage && !isFresh) return inPage.content || inPage.value || "";
+    try {
+      const response = await fetch(RPCUrl("login"), { headers: { Accept: "application/json" }, credentials: "same-origin" });
+      return (await response.json()).csrf_token || "";
+    } catch {
+      return "";
+    }
   }
 
   async function rpc(name, args = {}, { fill: isFilling = true, timeout = 35000 } = {}) {
-    const headers = { "Content-Type": "application/json", Accept: "application/json" };
-    const token = csrfToken();
-    if (token) headers["X-CSRF-Token"] = token;
     let reply;
     try {
-      const response = await fetch(RPCUrl(`rpc/${encodePath(name)}`), {
-        method: "POST",
-        headers,
-        credentials: "same-origin",
-        body: JSON.stringify(args),
-        signal: AbortSignal.timeout(timeout),
-      });
+      let response = await post(name, args, timeout, await csrfToken());
+      if (response.status === 403) {
+        // The token of a page that was open before a log-in is an old one.
+        const old = await csrfToken();
+        const fresh = await csrfToken(true);
+        if (fresh && fresh !== old) response = await post(name, args, timeout, fresh);
+      }
       reply = await response.json().catch(() => ({}));
       if (!response.ok) {
         const error = reply.error || {};
@@ -61,6 +78,14 @@
     tellError(name, null);
     if (isFilling) fill(reply);
     return reply;
+  }
+
+  function post(name, args, timeout, csrf) {
+    const headers = { "Content-Type": "application/json", Accept: "application/json" };
+    if (csrf) headers["X-CSRF-Token"] = csrf;
+    const signal = AbortSignal.timeout(timeout);
+    const address = RPCUrl(`rpc/${encodePath(name)}`);
+    return fetch(address, { method: "POST", headers, credentials: "same-origin", body: JSON.stringify(args), signal });
   }
 
   function RPCUrl(path) {
@@ -173,9 +198,12 @@
   }
 
   // What data-args names: JSON, or the fields that a selector finds; a form or field brings its own values.
-  function argumentsOf(element) {
+  function argumentsOf(element, submitter) {
     const args = {};
-    if (element.tagName === "FORM") fieldsInto(args, element.elements);
+    if (element.tagName === "FORM") {
+      fieldsInto(args, element.elements);
+      if (submitter?.name) args[submitter.name] = submitter.value;
+    }
     const named = element.dataset.args;
     if (named && /^\s*\{/.test(named)) Object.assign(args, JSON.parse(named));
     else if (named) {
@@ -183,14 +211,18 @@
         fieldsInto(args, found.tagName === "FORM" ? found.elements : [found]);
       }
     }
-    if (element.tagName !== "FORM" && "name" in element && element.name) fieldsInto(args, [element]);
+    if (isField(element)) fieldsInto(args, [element]);
     return args;
+  }
+
+  function isField(element) {
+    return ["INPUT", "SELECT", "TEXTAREA"].includes(element.tagName) && element.type !== "button";
   }
 
   function fieldsInto(args, fields) {
     for (const field of fields) {
       const name = field.name || field.id;
-      if (!name || field.disabled || field.type === "submit" || field.type === "file") continue;
+      if (!name || field.disabled || ["submit", "button", "reset", "file", "fieldset"].includes(field.type)) continue;
       if (field.type === "radio" && !field.checked) continue;
       let value = field.value;
       if (field.type === "checkbox") value = field.checked;
@@ -200,17 +232,26 @@
     }
   }
 
-  async function callOf(element) {
+  // Elements whose call is under way; a field that changed meanwhile is sent once more afterwards.
+  const calling = new Map();
+
+  async function callOf(element, submitter) {
+    if (calling.has(element)) {
+      calling.set(element, isField(element));
+      return;
+    }
     if (element.dataset.confirm && !window.confirm(element.dataset.confirm)) return;
-    if (element.dataset.calling) return;
-    element.dataset.calling = "1";
+    calling.set(element, false);
     try {
-      await rpc(element.dataset.rpc, argumentsOf(element));
+      do {
+        calling.set(element, false);
+        await rpc(element.dataset.rpc, argumentsOf(element, submitter));
+      } while (calling.get(element));
       if (element.tagName === "FORM" && element.dataset.keep === undefined) element.reset();
     } catch (error) {
-      if (!(error instanceof Error)) throw error; // told by rpc
+      if (!(error instanceof CallError)) tellError(element.dataset.rpc, error);
     } finally {
-      delete element.dataset.calling;
+      calling.delete(element);
     }
   }
 
@@ -229,57 +270,97 @@
   }
 
   // One connection for all that the page follows. Its address changes with what is followed.
+  const KINDS = ["counter", "state", "queue", "thread", "series", "log"];
+  const HIDDEN_MAX = 30000;
+  const AGAIN = 3000;
   const followed = new Map();
   let source = null;
   let opening = 0;
+  let hiding = 0;
+  let lastId = "";
 
   function on(kind, name, listener) {
     const key = `${kind} ${name}`;
-    const entry = followed.get(key) || { kind, name, listeners: new Set(), newest: undefined };
+    const entry = followed.get(key) || { kind, name, listeners: new Set(), newest: new Map() };
     const isNew = !followed.has(key);
     followed.set(key, entry);
     entry.listeners.add(listener);
-    if (isNew) openSoon();
-    else if (entry.newest !== undefined) listener(entry.newest);
+    if (isNew) openAnew();
+    else for (const event of entry.newest.values()) listener(event);
     return () => {
       entry.listeners.delete(listener);
-      if (entry.listeners.size === 0 && followed.delete(key)) openSoon();
+      if (entry.listeners.size === 0 && followed.delete(key)) openAnew();
     };
   }
 
-  function openSoon() {
+  // What is followed has changed: all of it is told from its beginning.
+  function openAnew() {
+    lastId = "";
+    openSoon(0);
+  }
+
+  function openSoon(wait) {
     clearTimeout(opening);
-    opening = setTimeout(open, 0);
+    opening = setTimeout(open, wait);
+  }
+
+  function close() {
+    if (source) source.close();
+    source = null;
   }
 
   function open() {
-    if (source) source.close();
-    source = null;
+    close();
     if (followed.size === 0) return;
     const query = new URLSearchParams();
     for (const { kind, name } of followed.values()) query.append(kind, name);
-    source = new EventSource(`${RPCUrl("events")}?${query}`, { withCredentials: true });
-    for (const kind of ["counter", "state", "queue", "thread", "series", "log", "reset"]) {
-      source.addEventListener(kind, (message) => receive(kind, JSON.parse(message.data)));
+    if (lastId) query.append("last_id", lastId);
+    const opened = new EventSource(`${RPCUrl("events")}?${query}`, { withCredentials: true });
+    source = opened;
+    for (const kind of [...KINDS, "reset"]) {
+      opened.addEventListener(kind, (message) => {
+        lastId = message.lastEventId;
+        receive(kind, JSON.parse(message.data));
+      });
     }
-    const opened = source;
-    source.onopen = () => document.documentElement.removeAttribute("data-offline");
-    source.onerror = () => {
+    opened.onopen = () => document.documentElement.removeAttribute("data-offline");
+    opened.onerror = () => {
       document.documentElement.setAttribute("data-offline", "");
       // A browser gives up after an answer that is no stream; a restarting server is worth another try.
-      if (opened.readyState === EventSource.CLOSED && opened === source) opening = setTimeout(open, 3000);
+      if (opened.readyState === EventSource.CLOSED && opened === source) openSoon(AGAIN);
     };
   }
 
+  // A browser has six connections to a host for all its tabs: a hidden one gives its own back, and catches up later.
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(hiding);
+    if (!document.hidden) {
+      if (!source) openSoon(0);
+    } else if (document.documentElement.dataset.followHidden === undefined) hiding = setTimeout(close, HIDDEN_MAX);
+  });
+
   function receive(kind, event) {
     for (const entry of followed.values()) {
-      if (entry.kind !== kind || !concerns(entry, event)) continue;
-      entry.newest = event;
-      for (const listener of entry.listeners) listener(event);
+      if (kind === "reset") forget(entry);
+      else if (entry.kind === kind && concerns(entry, event)) {
+        if (event.removed && kind === "state") entry.newest.delete(event.key);
+        else entry.newest.set(event.key, event);
+        for (const listener of entry.listeners) listener(event);
+      }
     }
   }
 
+  // How things are is told anew: what is not told is not there any more.
+  function forget(entry) {
+    const keys = [...entry.newest.keys()];
+    entry.newest.clear();
+    if (entry.kind !== "state") return;
+    const [bucket] = splitOnce(entry.name, "/");
+    for (const key of keys) for (const listener of entry.listeners) listener({ bucket, key, removed: true });
+  }
+
   function concerns({ kind, name }, event) {
+    if (kind === "log") return true;
     if (kind !== "state") return event.name === name;
     const [bucket, pattern] = splitOnce(name, "/");
     if (event.bucket !== bucket) return false;
@@ -303,25 +384,67 @@
     queue: (event) => event.count,
     thread: (event) => event.result,
     series: (event) => event.values,
-    log: (event) => event.lines,
   };
 
   function bindLive(element) {
-    for (const kind of Object.keys(VALUE_OF)) {
+    for (const [kind, valueOf] of Object.entries(VALUE_OF)) {
       const name = element.dataset[kind];
       if (!name) continue;
-      on(kind, name, (event) => {
-        const value = part(kind === "thread" && element.dataset.field === "age" ? event : VALUE_OF[kind](event), element.dataset.field);
-        show(element, value === undefined && element.dataset.default !== undefined ? element.dataset.default : value);
-      });
+      if (kind === "state" && (!name.includes("/") || /[*?]/.test(name))) bindKeys(element, name);
+      else on(kind, name, (event) => showPart(element, event, valueOf(event)));
     }
+    if (element.dataset.log !== undefined) bindLog(element);
   }
+
+  // A part of the value, or of what else is told with it, such as a run-thread's age.
+  function showPart(element, event, value) {
+    const { field } = element.dataset;
+    let shown = part(value, field);
+    if (shown === undefined && field) shown = part(event, field);
+    show(element, shown ?? element.dataset.default);
+  }
+
+  // All keys of a bucket, or those that match: rows of key and value, items, or one text.
+  function bindKeys(element, name) {
+    const values = new Map();
+    on("state", name, (event) => {
+      if (event.removed) values.delete(event.key);
+      else values.set(event.key, part(event.value, element.dataset.field));
+      if (element.tagName === "TBODY") showRows(element, [...values]);
+      else if (["UL", "OL"].includes(element.tagName)) showItems(element, [...values.values()]);
+      else show(element, Object.fromEntries(values));
+    });
+  }
+
+  function bindLog(element) {
+    const max = Math.min(ROWS_MAX, Number(element.dataset.lines) || 100);
+    const isNewestFirst = element.dataset.newest === "first";
+    on("log", element.dataset.log, ({ lines }) => {
+      for (const line of lines.slice(-max)) {
+        const item = document.createElement(["UL", "OL"].includes(element.tagName) ? "li" : "div");
+        const isText = typeof line === "string";
+        item.className = isText ? "" : `log-${line.level}`;
+        item.textContent = isText ? line : [line.time, line.level, line.text].filter(Boolean).join(" ");
+        if (isNewestFirst) element.prepend(item);
+        else element.append(item);
+      }
+      while (element.childElementCount > max) (isNewestFirst ? element.lastElementChild : element.firstElementChild).remove();
+    });
+  }
+
+  // The picture's own margins, beside the width that is asked for.
+  const MARGINS = 100;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
 
   function bindGraph(image) {
     const draw = () => {
-      const width = Math.min(4000, Math.max(100, Math.round(image.clientWidth) || 600));
-      const query = new URLSearchParams({ from: image.dataset.from || "-1h", width });
-      if (matchMedia("(prefers-color-scheme: dark)").matches) query.set("dark", "1");
+      const room = image.parentElement ? image.parentElement.clientWidth : 0;
+      const width = Number(image.dataset.width) || (room || 700) - MARGINS;
+      const query = new URLSearchParams({ from: image.dataset.from || "-1h" });
+      query.set("width", Math.round(Math.min(4000, Math.max(100, width))));
+      if (image.dataset.height) query.set("height", image.dataset.height);
+      if (image.dataset.to) query.set("to", image.dataset.to);
+      if (dark.matches) query.set("dark", "1");
       query.set("at", Date.now());
       const address = `${RPCUrl(`graph/${encodePath(image.dataset.graph)}.png`)}?${query}`;
       // The old picture stays until the new one is there.
@@ -333,23 +456,27 @@
     if (period) repeat(period, draw);
     else {
       draw();
-      on("series", image.dataset.graph, draw);
+      // A sample is in its file a moment after it is told.
+      on("series", image.dataset.graph, () => setTimeout(draw, 500));
     }
     image.addEventListener("dropstar:draw", draw);
+    dark.addEventListener("change", draw);
   }
 
   async function bindChart(element) {
     try {
-      const charts = await import(RPCUrl("dropstar-charts.js"));
-      await charts.draw(element, dropstar);
-    } catch {
-      const image = document.createElement("img");
-      image.alt = element.dataset.chart;
-      image.style.maxWidth = "100%";
-      Object.assign(image.dataset, { graph: element.dataset.chart, from: element.dataset.from || "-1h" });
-      element.replaceChildren(image);
-      bindGraph(image);
+      const { draw } = await import(RPCUrl("dropstar-charts.js"));
+      if (draw) return await draw(element, dropstar);
+    } catch (error) {
+      // Without its chart the page shows the picture; the console has why.
+      console.warn(`${element.dataset.chart}: ${error.message}`);
     }
+    const image = document.createElement("img");
+    image.alt = element.dataset.chart;
+    image.style.maxWidth = "100%";
+    Object.assign(image.dataset, { graph: element.dataset.chart, from: element.dataset.from || "-1h" });
+    element.replaceChildren(image);
+    bindGraph(image);
   }
 
   const bound = new WeakSet();
@@ -372,9 +499,9 @@
     if (element.tagName === "FORM") {
       element.addEventListener("submit", (event) => {
         event.preventDefault();
-        callOf(element);
+        callOf(element, event.submitter);
       });
-    } else if (["INPUT", "SELECT", "TEXTAREA"].includes(element.tagName) && element.type !== "button") {
+    } else if (isField(element)) {
       element.addEventListener("change", () => callOf(element));
     } else if (!period || element.tagName === "BUTTON") {
       element.addEventListener("click", (event) => {

@@ -172,6 +172,7 @@ impl Guard {
             Access::Open => return Ok(()),
             Access::Declared(need) => need,
             _ if self.roll.is_open() => return Ok(()),
+            Access::Inside => Need::Admin,
             Access::Reading => Need::Login,
             Access::Changing => Need::Call,
         };

@@ -54,6 +54,8 @@ pub(crate) enum Access {
     Reading,
     /// `call` where there are users: procedures, forms.
     Changing,
+    /// An administrator where there are users: what shows the inside.
+    Inside,
     /// What a page or procedure declares, whether there are users or not.
     Declared(Need),
 }
@@ -85,6 +87,7 @@ impl Access {
             // The scripts hold no secret, and pages that anybody may see load them.
             Route::Own(Own::Health | Own::LogIn | Own::Script | Own::Charts) => Access::Open,
             Route::Own(Own::LogOut) => Access::Declared(Need::Login),
+            Route::Own(Own::Status) => Access::Inside,
             // Each procedure that is called through it is decided about by itself.
             Route::Own(_) => Access::Reading,
             Route::Page(_) | Route::Procedure(_) => match route.need() {

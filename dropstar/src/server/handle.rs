@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING};
@@ -12,6 +13,7 @@ use http_body::Body;
 
 use crate::answer::{self, AnswerBody, Form, Problem, accepts_gzip, compress};
 use crate::guard::{self, Admission, Asked, CSRF_FIELD, Visitor, Whose};
+use crate::live::traffic::RouteKind;
 use crate::request::{Ends, Given, RequestHead, arguments};
 use crate::server::serving::Serving;
 use crate::server::{own, run};
@@ -57,6 +59,8 @@ where
     B: Body<Data = Bytes> + Send + Unpin,
     B::Error: BodyError,
 {
+    let begun = Instant::now();
+    let mut kind = RouteKind::None;
     let (mut parts, body) = request.into_parts();
     let closes = closes_after(&parts);
     serving.guard.clean(&mut parts.headers, ends.peer);
@@ -64,7 +68,7 @@ where
         Ok(head) => {
             let is_head = *head.method() == Method::HEAD;
             let is_gzip_accepted = accepts_gzip(head.headers());
-            let (mut answer, whose) = answer_to(serving, Arc::new(head), body).await;
+            let (mut answer, whose) = answer_to(serving, Arc::new(head), body, &mut kind).await;
             compress(&mut answer, is_gzip_accepted).await;
             if is_head {
                 drop_body(&mut answer);
@@ -80,6 +84,7 @@ where
     if closes {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    serving.surroundings.traffic.answered(kind, answer.status(), begun);
     answer
 }
 
@@ -99,7 +104,12 @@ fn drop_body(answer: &mut Response<AnswerBody>) {
     *answer.body_mut() = AnswerBody::empty();
 }
 
-async fn answer_to<B>(serving: &Serving, head: Arc<RequestHead>, body: B) -> (Response<AnswerBody>, Whose)
+async fn answer_to<B>(
+    serving: &Serving,
+    head: Arc<RequestHead>,
+    body: B,
+    kind: &mut RouteKind,
+) -> (Response<AnswerBody>, Whose)
 where
     B: Body<Data = Bytes> + Send + Unpin,
     B::Error: BodyError,
@@ -110,6 +120,7 @@ where
         Ok(route) => route,
         Err(problem) => return (problem.answer(form), Whose::Own),
     };
+    *kind = RouteKind::of(&route);
     let form = Form { is_json: wants_json || route.is_json(), ..form };
     let (visitor, content) = match admit(serving, &head, &route, body).await {
         Ok(admitted) => admitted,

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::{AbortHandle, JoinHandle};
 
+use crate::live::traffic::Counted;
 use crate::request::Ends;
 use crate::server::StartError;
 use crate::server::connection::{self, Protocol};
@@ -126,10 +127,11 @@ impl Listening {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (end, ended) = oneshot::channel();
         let listening = Arc::clone(self);
+        let counted = self.serving.load().surroundings.traffic.connected();
         // Held until the connection is in the list, so that its end finds it there.
         let mut open = self.open.lock();
         let task = tokio::spawn(async move {
-            let _closing = Closing { listening: Arc::clone(&listening), id, _permit: permit };
+            let _closing = Closing { listening: Arc::clone(&listening), id, _permit: permit, _counted: counted };
             serve_stream(stream, peer, listening, ended).await;
         });
         open.insert(id, Open { end, cut: task.abort_handle() });
@@ -141,6 +143,7 @@ struct Closing {
     listening: Arc<Listening>,
     id: u64,
     _permit: tokio::sync::OwnedSemaphorePermit,
+    _counted: Counted,
 }
 
 impl Drop for Closing {

@@ -21,6 +21,7 @@ use unidist::SystemClock;
 use crate::answer::StaticFiles;
 use crate::guard::{GuardError, Memory};
 use crate::live::events::Hub;
+use crate::live::graph::Pictures;
 use crate::{Instance, Loader, ServeConfig};
 use listener::{Listening, bind};
 use serving::{Serving, ServingError, Surroundings};
@@ -109,7 +110,9 @@ impl Server {
         let surroundings = Surroundings {
             loader,
             hub: Hub::new(Arc::clone(&instance)),
+            pictures: Arc::new(Pictures::new()),
             instance,
+            traffic: Arc::default(),
             static_files: Arc::new(StaticFiles::new()),
             memory: Arc::new(Memory::new(Arc::new(SystemClock::new()))?),
             is_ending: Arc::new(AtomicBool::new(false)),

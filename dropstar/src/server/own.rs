@@ -7,8 +7,8 @@ use http_body::Body;
 
 use crate::answer::{self, AnswerBody, Problem};
 use crate::guard::LOG_IN_BYTES_MAX;
-use crate::live::assets;
 use crate::live::events::Selection;
+use crate::live::{assets, graph, health, metrics, series, status};
 use crate::server::handle::{Allowed, BodyError, Content, options};
 use crate::site::Own;
 use crate::{Limits, request, rpc};
@@ -56,8 +56,12 @@ where
         Own::Script => Ok(assets::SCRIPT.answer(allowed.head.headers()).await),
         Own::Charts => Ok(assets::CHARTS.answer(allowed.head.headers()).await),
         Own::Events => events(allowed),
+        Own::Graph => graph::answer(allowed, own.below(&allowed.head.path)).await,
+        Own::Series => series::answer(allowed, own.below(&allowed.head.path)).await,
         Own::Health => Ok(answer::json(&serde_json::json!({"status": "ok"}))),
-        Own::Ready => Ok(ready(allowed)),
+        Own::Ready => Ok(health::ready(allowed).await),
+        Own::Status => status::answer(allowed).await,
+        Own::Metrics => metrics::answer(allowed).await,
         Own::LogIn => Ok(allowed.serving.guard.log_in_page(&allowed.head).map(AnswerBody::from)),
         Own::LogOut => Err(Problem::method(allow)),
         Own::Version => Ok(answer::json(&serde_json::json!({"dropstar": env!("CARGO_PKG_VERSION")}))),
@@ -96,14 +100,4 @@ fn events(allowed: &Allowed<'_>) -> Result<Response<AnswerBody>, Problem> {
     // nginx would gather the events otherwise.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Ok(answer)
-}
-
-/// Whether requests should be sent here, with the reason where not.
-fn ready(allowed: &Allowed<'_>) -> Response<AnswerBody> {
-    if !allowed.serving.surroundings.is_ending() {
-        return answer::json(&serde_json::json!({"status": "ready"}));
-    }
-    let mut answer = answer::json(&serde_json::json!({"status": "not ready", "reasons": ["the server ends"]}));
-    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    answer
 }

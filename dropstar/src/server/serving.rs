@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::answer::StaticFiles;
 use crate::guard::{Guard, GuardError, Memory};
 use crate::live::events::Hub;
+use crate::live::graph::Pictures;
+use crate::live::traffic::Traffic;
 use crate::server::tls::{TlsError, TlsListener};
 use crate::server::turns::Turns;
 use crate::site::{Shared, Sites};
@@ -17,10 +19,13 @@ pub(crate) struct Surroundings {
     /// Makes programs of files.
     pub(crate) loader: Arc<dyn Loader>,
     /// The instance around the server.
-    #[allow(dead_code, reason = "the status pages' and events' own")]
     pub(crate) instance: Arc<dyn Instance>,
     /// What readers of events share.
     pub(crate) hub: Arc<Hub>,
+    /// Pictures of series in memory.
+    pub(crate) pictures: Arc<Pictures>,
+    /// Counts of requests and connections.
+    pub(crate) traffic: Arc<Traffic>,
     /// Static files in memory.
     pub(crate) static_files: Arc<StaticFiles>,
     /// Who is logged in.

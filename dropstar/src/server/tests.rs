@@ -14,6 +14,7 @@ use super::serving::{Serving, Surroundings};
 use super::*;
 use crate::answer::AnswerBody;
 use crate::live::events::Hub;
+use crate::live::graph::Pictures;
 use crate::request::{Ends, RequestHead};
 use crate::site::{Own, Route};
 use crate::users::{Scope, UsersFile};
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// What must not be seen.
-const INSIDE: &str = "what is inside";
+const INSIDE: &str = "what only those who may see it see";
 
 const LOCAL: &str = "127.0.0.1:8686";
 
@@ -96,6 +97,8 @@ fn serving(folder: &Path) -> (Serving, String) {
     let surroundings = Surroundings {
         loader: Arc::new(Plain),
         hub: Hub::new(nothing()),
+        pictures: Arc::new(Pictures::new()),
+        traffic: Arc::default(),
         instance: nothing(),
         static_files: Arc::new(StaticFiles::new()),
         memory: Arc::new(Memory::new(Arc::new(VirtualClock::new())).unwrap()),
@@ -131,8 +134,21 @@ const OPEN: &[&str] = &["/healthz", "/login", "/dropstar.js", "/dropstar-charts.
 
 /// Paths that lead to every kind of route, with the host.
 fn walk() -> Vec<(&'static str, &'static str)> {
-    let here =
-        ["/page", "/read", "/broken", "/sub", "/sub/", "/rpc/call", "/rpc/read", "/file.txt", "/none", "/rpc/none"];
+    let here = [
+        "/page",
+        "/read",
+        "/broken",
+        "/sub",
+        "/sub/",
+        "/rpc/call",
+        "/rpc/read",
+        "/file.txt",
+        "/none",
+        "/rpc/none",
+        "/status",
+        "/graph/cpu.png",
+        "/series/cpu.json",
+    ];
     let own = Own::ALL.iter().map(|(path, _)| *path);
     let mut walk: Vec<_> = here.into_iter().chain(own).map(|path| ("localhost", path)).collect();
     walk.extend([("evil.example", "/page"), ("evil.example", "/healthz"), ("evil.example", "/login")]);

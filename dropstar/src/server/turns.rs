@@ -23,6 +23,11 @@ impl Turns {
         Turns { free: Semaphore::new(at_once), waiting: AtomicUsize::new(0), waiting_max }
     }
 
+    /// How many have a turn, of `at_once`, and how many wait.
+    pub(crate) fn counts(&self, at_once: usize) -> (usize, usize) {
+        (at_once.saturating_sub(self.free.available_permits()), self.waiting.load(Ordering::Relaxed))
+    }
+
     /// Waits for a turn, in the order of asking. The turn ends when what is given is dropped.
     ///
     /// # Errors

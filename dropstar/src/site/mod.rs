@@ -31,6 +31,8 @@ pub(crate) struct Shared {
 pub(crate) struct Sites {
     sites: Vec<Content>,
     hosts: HashMap<String, Place>,
+    /// The path of the status page.
+    status: String,
     shared: Shared,
 }
 
@@ -69,13 +71,13 @@ impl Sites {
             SiteContent::Folder(folder) => Content::Folder(FolderSite::new(folder)),
             SiteContent::Packages(mounts) => Content::Packages(mounts.iter().map(MountedPackage::new).collect()),
         });
-        Sites { sites: sites.collect(), hosts, shared }
+        Sites { sites: sites.collect(), hosts, status: config.status.clone(), shared }
     }
 
     /// What a request is for. May ask the file system and load a page; reads nothing of a body and runs nothing.
     pub(crate) async fn route(&self, head: &RequestHead) -> Route {
         let Some((site, package)) = self.site(head) else { return Route::Missing };
-        if let Some(own) = Own::at(&head.path) {
+        if let Some(own) = Own::at(&head.path, &self.status) {
             return Route::Own(own);
         }
         site.route(&head.path, package, &self.shared).await

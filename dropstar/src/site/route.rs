@@ -38,10 +38,18 @@ pub(crate) enum Own {
     Charts,
     /// `/events`.
     Events,
+    /// Under `/graph/`: pictures of series.
+    Graph,
+    /// Under `/series/`: what series hold.
+    Series,
     /// `/healthz`.
     Health,
     /// `/readyz`.
     Ready,
+    /// `/metrics`.
+    Metrics,
+    /// The status page, at the path that the configuration names.
+    Status,
     /// `/version`.
     Version,
     /// `/login`.
@@ -51,7 +59,7 @@ pub(crate) enum Own {
 }
 
 impl Own {
-    /// All of them with their paths.
+    /// Those with a path of their own.
     pub(crate) const ALL: &[(&str, Own)] = &[
         ("/rpc", Own::Procedures),
         ("/openapi.json", Own::OpenApi),
@@ -60,14 +68,28 @@ impl Own {
         ("/events", Own::Events),
         ("/healthz", Own::Health),
         ("/readyz", Own::Ready),
+        ("/metrics", Own::Metrics),
         ("/version", Own::Version),
         ("/login", Own::LogIn),
         ("/logout", Own::LogOut),
     ];
 
-    /// The one at this path.
-    pub(crate) fn at(path: &str) -> Option<Own> {
-        Own::ALL.iter().find(|(own, _)| *own == path).map(|(_, own)| *own)
+    /// Those that are asked for something below their path.
+    pub(crate) const ABOVE: &[(&str, Own)] = &[("/graph/", Own::Graph), ("/series/", Own::Series)];
+
+    /// The one at this path; `status` is that of the status page.
+    pub(crate) fn at(path: &str, status: &str) -> Option<Own> {
+        if path == status {
+            return Some(Own::Status);
+        }
+        let exact = Own::ALL.iter().find(|(own, _)| *own == path);
+        exact.or_else(|| Own::ABOVE.iter().find(|(own, _)| path.starts_with(own))).map(|(_, own)| *own)
+    }
+
+    /// What stands behind the path of one of [`Own::ABOVE`].
+    pub(crate) fn below(self, path: &str) -> &str {
+        let own = Own::ABOVE.iter().find(|(_, own)| *own == self);
+        own.and_then(|(own, _)| path.strip_prefix(own)).unwrap_or_default()
     }
 }
 
@@ -93,7 +115,7 @@ impl Route {
     /// Whether it is answered as JSON whatever the request accepts.
     pub(crate) fn is_json(&self) -> bool {
         match self {
-            Route::Own(Own::LogIn | Own::LogOut) => false,
+            Route::Own(Own::LogIn | Own::LogOut | Own::Status) => false,
             Route::Procedure(_) | Route::Own(_) => true,
             Route::Broken(broken) => broken.purpose == Purpose::Rpc,
             _ => false,

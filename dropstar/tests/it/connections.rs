@@ -142,8 +142,9 @@ fn at_the_end_running_requests_finish_and_idle_connections_close() {
         assert!(idle.is_closed());
         assert!(TcpStream::connect(address).is_err());
         site.seen.go_on.request();
-        let reply = busy.reply();
-        assert_eq!((reply.json(), reply.header("connection")), (json!({"n": 1}), Some("close")));
+        assert_eq!(busy.reply().json(), json!({"n": 1}));
+        // It may have been answered before it was told of the end: it is closed all the same.
+        assert!(busy.is_closed());
         ending.join().unwrap();
     });
 }

@@ -7,14 +7,18 @@
     reason = "helpers of tests: what does not hold is a failed test"
 )]
 
+mod assets;
 mod attacks;
 mod connections;
 mod events;
+mod metrics;
 mod pages;
 mod procedures;
 mod requests;
+mod series;
 mod sites;
 mod static_files;
+mod status;
 mod support;
 mod tls;
 mod users;

@@ -59,8 +59,20 @@ impl Site {
 #[test]
 fn every_route_but_health_and_log_in_wants_to_know_who_asks() {
     let Site { site, .. } = site();
-    let paths =
-        ["/", "/form", "/rpc/read", "/s.txt", "/none", "/rpc", "/openapi.json", "/readyz", "/version", "/logout"];
+    let paths = [
+        "/",
+        "/form",
+        "/rpc/read",
+        "/s.txt",
+        "/none",
+        "/rpc",
+        "/openapi.json",
+        "/readyz",
+        "/metrics",
+        "/status",
+        "/version",
+        "/logout",
+    ];
     for path in paths {
         for method in ["GET", "POST"] {
             let reply = site.request(method, path, &[], "");

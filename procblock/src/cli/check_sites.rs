@@ -7,9 +7,9 @@ use dropstar::{Mount, Purpose, RESERVED, SiteContent, Template};
 
 use crate::block::ScriptUse;
 use crate::cli::check_scripts::{self, as_named};
-use crate::load::{Mark, Node, Problem, Problems, Source, likely_name, load_data_file};
+use crate::load::{Mark, Node, Problem, Problems, Source, likely_name, load_data_file, load_file};
 use crate::serve::definition::Definition;
-use crate::serve::{package, page, site};
+use crate::serve::{package, page, serving, site};
 
 /// Files of one site that are looked at.
 const FILES_MAX: usize = 10_000;
@@ -47,7 +47,7 @@ pub(super) fn check_path(path: &Path) -> Option<Vec<Problem>> {
     }
     let root = load_data_file(path).ok()?.root;
     if site::is_site_file(&root) {
-        return Some(match site::load(path) {
+        return Some(match serving::load(path) {
             Ok((serving, warnings)) => {
                 let mut found = warnings;
                 found.extend(self::check(&serving.contents, None));
@@ -176,10 +176,11 @@ impl Check<'_> {
         if !self.seen.insert(file.clone()) {
             return;
         }
-        let package = match package::load(&file) {
-            Ok(package) => package,
+        let (package, problems) = match load_file(&file) {
+            Ok(document) => package::read(document),
             Err(error) => return self.found.extend(error.problems),
         };
+        self.found.extend(problems.into_sorted());
         self.found.extend(package.warnings);
         if let Some((folder, node)) = package.static_folder.as_ref().filter(|(folder, _)| !folder.is_dir()) {
             self.no_static_folder(folder, node);

@@ -144,7 +144,7 @@ fn start(mut arguments: RunArgs, file: &Path) -> Result<ExitCode, StartError> {
     let again = file.to_path_buf();
     let life =
         Life { runner: Runner::new(file, compiled, &words, options)?, words, load: Box::new(move || load(&again)) };
-    Ok(execute(life, |processed| report(processed, arguments.output)))
+    Ok(execute(life, move |processed| report(processed, arguments.output)))
 }
 
 /// Starts the log; what a long run logs is kept for `procblock logs`. The error is the exit code, told already.
@@ -167,18 +167,25 @@ pub(super) fn tell_of(compiled: &Compiled) {
     }
 }
 
+/// The stack of a worker, in bytes: room for blocks that call each other as deep as they may. Only what is used of it
+/// takes memory.
+const STACK: usize = 16 * 1024 * 1024;
+
 /// Lives a life on a runtime of its own, from start to stop.
-pub(super) fn execute(life: Life, report: impl FnOnce(&Processed)) -> ExitCode {
+pub(super) fn execute(life: Life, report: impl FnOnce(&Processed) + Send + 'static) -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(2, usize::from) + LOST_THREADS_MAX;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .max_blocking_threads(life.runner.compiled.usage.threads_max.unwrap_or(THREADS_MAX))
         .thread_name("procblock")
+        .thread_stack_size(STACK)
         .enable_all()
         .build();
     let ended = match runtime {
         Ok(runtime) => {
-            let ended = runtime.block_on(life.live(report));
+            // On a worker: what it waits for wakes the thread that then runs it, not one more.
+            let life = runtime.spawn(life.live(report));
+            let ended = runtime.block_on(life).unwrap_or_else(|error| Err(format!("the run ended early: {error}")));
             runtime.shutdown_background();
             ended
         }

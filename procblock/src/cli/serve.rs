@@ -93,7 +93,10 @@ impl ServeArgs {
     fn block(&self, path: &Path) -> Arc<Source> {
         let is_folder = path.is_dir();
         let folder = if is_folder { path } else { path.parent().unwrap_or(path) };
-        let mut serve = json!({ if is_folder { "folder" } else { "site" }: path.to_string_lossy() });
+        let mut serve = match path.file_name().filter(|_| !is_folder) {
+            Some(name) => json!({"site": name.to_string_lossy()}),
+            None => json!({"folder": path.to_string_lossy()}),
+        };
         if let Value::Object(serve) = &mut serve {
             serve.extend(self.port.map(|port| ("port".into(), port.into())));
             serve.extend(self.listen.map(|ip| ("listen".into(), ip.to_string().into())));

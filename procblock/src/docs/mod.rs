@@ -5,6 +5,7 @@
 //! that have no declaration to come from (an introduction, the rules of expressions) have their text here.
 
 mod attributes;
+mod browser;
 mod command_line;
 mod expressions;
 mod fields;
@@ -13,6 +14,7 @@ mod page;
 mod python;
 mod schema;
 mod site_schema;
+mod sites;
 mod steps;
 mod tags;
 mod topic;
@@ -43,6 +45,8 @@ pub fn pages(commands: &clap::Command) -> Vec<Page> {
         lua::page(),
         python::page(),
         unidist::page(),
+        browser::page(),
+        sites::page(),
         command_line::page(commands),
     ]
 }

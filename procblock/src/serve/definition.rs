@@ -50,6 +50,14 @@ pub fn word(purpose: Purpose) -> &'static str {
     }
 }
 
+/// The word with its article.
+fn one(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Page => "a page",
+        Purpose::Rpc => "an RPC",
+    }
+}
+
 /// Reads a definition; mistakes go to the compiler's problems.
 pub fn read(node: &Node, purpose: Purpose, compiler: &mut Compiler) -> Definition {
     let word = word(purpose);
@@ -65,8 +73,8 @@ pub fn read(node: &Node, purpose: Purpose, compiler: &mut Compiler) -> Definitio
     let declared = Declared::read(&fields, purpose, &mut compiler.problems);
     let (templates, rest): (Vec<&Entry>, Vec<&Entry>) = rest.into_iter().partition(|entry| entry.key == "template");
     let template = templates.first().and_then(|entry| template(entry, purpose, &mut compiler.problems));
-    refuse(&rest, word, &mut compiler.problems);
-    let body = body(node, rest, compiler, word);
+    refuse(&rest, purpose, &mut compiler.problems);
+    let body = body(node, rest, compiler, purpose);
     Definition { declared, template, body }
 }
 
@@ -99,32 +107,33 @@ fn template(entry: &Entry, purpose: Purpose, problems: &mut Problems) -> Option<
 }
 
 /// Keys that have no meaning here, or probably another than the user thinks.
-fn refuse(entries: &[&Entry], word: &str, problems: &mut Problems) {
+fn refuse(entries: &[&Entry], purpose: Purpose, problems: &mut Problems) {
     for entry in entries {
         if entry.key == "__usage" {
-            let what = format!("a {word} has no __usage");
+            let what = format!("{} has no __usage", one(purpose));
             problems.error(&entry.mark, what, "declare its arguments with args: {name: type}");
         }
         let names = DECLARATION_FIELDS.iter().map(|field| field.name).chain(["template", "run"]);
         if let Some(near) = nearest(&entry.key, names)
             && crate::tag::find(&entry.key).is_none()
         {
-            let what = format!("\"{}\" is a value of the {word}'s own", entry.key);
+            let what = format!("\"{}\" is a value of the {}'s own", entry.key, word(purpose));
             problems.warning(&entry.mark, what, format!("did you mean \"{near}\"?"));
         }
     }
 }
 
-fn body(node: &Node, entries: Vec<&Entry>, compiler: &mut Compiler, word: &str) -> Option<Body> {
+fn body(node: &Node, entries: Vec<&Entry>, compiler: &mut Compiler, purpose: Purpose) -> Option<Body> {
     let data = node.get("data").and_then(|entry| entry.value.to_value().as_object().cloned());
     if entries.iter().all(|entry| entry.key == "data" || entry.key == "blocks") {
         return None;
     }
-    let node = Node { mark: node.mark.clone(), kind: Kind::Mapping(entries.into_iter().cloned().collect()) };
+    let entries = entries.into_iter().filter(|entry| entry.key != "__usage").cloned().collect();
+    let node = Node { mark: node.mark.clone(), kind: Kind::Mapping(entries) };
     let stays = std::mem::take(&mut compiler.stays);
     let block = Arc::new(compiler.block(&node));
     if std::mem::replace(&mut compiler.stays, stays) {
-        let what = format!("a {word} can't keep the instance alive");
+        let what = format!("{} can't keep the instance alive", one(purpose));
         compiler.problems.error(&node.mark, what, "run workers and serve stand in the block file that serves it");
     }
     Some(Body::Block { block, data: data.unwrap_or_default() })

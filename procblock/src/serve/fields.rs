@@ -13,15 +13,7 @@ const LISTEN: FieldSpec = FieldSpec::new(
 )
 .default("127.0.0.1");
 
-const TLS: FieldSpec = FieldSpec::new(
-    "tls",
-    FieldKind::Mapping(&[
-        FieldSpec::new("certificate", FieldKind::Path, "The chain of certificates, PEM; read again when it changes.")
-            .required(),
-        FieldSpec::new("key", FieldKind::Path, "The private key, PEM.").required(),
-    ]),
-    "HTTPS instead of HTTP.",
-);
+const TLS: FieldSpec = FieldSpec::new("tls", FieldKind::Mapping(TLS_FIELDS), "HTTPS instead of HTTP.");
 
 const USERS: FieldSpec = FieldSpec::new(
     "users",
@@ -58,14 +50,7 @@ const STATUS: FieldSpec = FieldSpec::new("status", FieldKind::Text, "The path of
 
 const TRUSTED_PROXY: FieldSpec = FieldSpec::new(
     "trusted proxy",
-    FieldKind::Mapping(&[
-        FieldSpec::new("addresses", FieldKind::ListOf(&FieldKind::Text), "The proxies' addresses.").required(),
-        FieldSpec::new(
-            "user header",
-            FieldKind::Text,
-            "The header in which they give the user's name; they must take it away from what clients send.",
-        ),
-    ]),
+    FieldKind::Mapping(PROXY_FIELDS),
     "Proxies whose `X-Forwarded-…` headers are believed.",
 );
 
@@ -97,6 +82,23 @@ pub const MOUNT_FIELDS: &[FieldSpec] = &[
     FieldSpec::new("mount", FieldKind::Text, "The prefix of its pages.").default("/"),
     FieldSpec::new("mount rpc", FieldKind::Text, "The prefix of its RPCs. Default: that of pages and `rpc/`."),
     FieldSpec::new("mount static", FieldKind::Text, "The prefix of its static files. Default: that of pages."),
+];
+
+/// TLS of a listener.
+pub const TLS_FIELDS: &[FieldSpec] = &[
+    FieldSpec::new("certificate", FieldKind::Path, "The chain of certificates, PEM; read again when it changes.")
+        .required(),
+    FieldSpec::new("key", FieldKind::Path, "The private key, PEM.").required(),
+];
+
+/// Proxies in front of a listener.
+pub const PROXY_FIELDS: &[FieldSpec] = &[
+    FieldSpec::new("addresses", FieldKind::ListOf(&FieldKind::Text), "The proxies' addresses.").required(),
+    FieldSpec::new(
+        "user header",
+        FieldKind::Text,
+        "The header in which they give the user's name; they must take it away from what clients send.",
+    ),
 ];
 
 /// The limits of a listener.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dropstar::{Limits, PORT_DEFAULT, ServeConfig, Tls, TrustedProxy, USERS_FILE};
 
 use crate::load::{Entry, Node, Problems};
-use crate::serve::fields::{LIMIT_FIELDS, LISTENER_FIELDS};
+use crate::serve::fields::{LIMIT_FIELDS, LISTENER_FIELDS, PROXY_FIELDS, TLS_FIELDS};
 use crate::spec::{Fields, FromValue, Size};
 
 /// The most that a limit of a count may be.
@@ -59,13 +59,10 @@ fn port(node: &Node, problems: &mut Problems) -> Option<u16> {
 pub(super) fn config(listen: SocketAddr, entries: &[&Entry], home: PathBuf, problems: &mut Problems) -> ServeConfig {
     let fields = Fields::sort(entries.iter().copied(), LISTENER_FIELDS, "the site", problems);
     let default = ServeConfig::new(Vec::new());
-    let path = |node: &Node| node.as_text().map(|path| node.mark.source.resolve(path));
     ServeConfig {
         listen,
         sites: Vec::new(),
-        tls: fields.node("tls").and_then(|node| {
-            Some(Tls { certificate: path(&node.get("certificate")?.value)?, key: path(&node.get("key")?.value)? })
-        }),
+        tls: fields.node("tls").and_then(|node| tls(node, problems)),
         is_insecure: fields.literal("insecure", problems).unwrap_or(false),
         any_host: fields.literal("any host", problems).unwrap_or(false),
         dev: fields.literal("dev", problems).unwrap_or(false),
@@ -98,22 +95,30 @@ pub(super) fn is_path(text: &str) -> bool {
     text.starts_with('/') && text.chars().all(is_plain) && !text.contains("//") && text.split('/').all(is_part)
 }
 
+fn tls(node: &Node, problems: &mut Problems) -> Option<Tls> {
+    let fields = Fields::read(node, TLS_FIELDS, "tls", problems);
+    Some(Tls { certificate: path(fields.node("certificate")?)?, key: path(fields.node("key")?)? })
+}
+
+/// A path, made absolute against the folder of its file.
+fn path(node: &Node) -> Option<PathBuf> {
+    node.as_text().map(|path| node.mark.source.resolve(path))
+}
+
 fn trusted_proxy(node: &Node, problems: &mut Problems) -> Option<TrustedProxy> {
-    let addresses = &node.get("addresses")?.value;
-    let mut found = Vec::new();
-    for item in addresses.items()? {
+    let fields = Fields::read(node, PROXY_FIELDS, "trusted proxy", problems);
+    let mut addresses = Vec::new();
+    for item in fields.node("addresses")?.items()? {
         let text = item.as_text().unwrap_or_default();
         match text.parse::<IpAddr>() {
-            Ok(address) => found.push(address),
+            Ok(address) => addresses.push(address),
             Err(_) => {
                 let what = format!("a trusted proxy is \"{text}\"");
                 problems.error(&item.mark, what, "expected its address such as 127.0.0.1");
             }
         }
     }
-    let header = node.get("user header").or_else(|| node.get("user_header"));
-    let user_header = header.and_then(|entry| Some(entry.value.as_text()?.to_string()));
-    Some(TrustedProxy { addresses: found, user_header })
+    Some(TrustedProxy { addresses, user_header: fields.literal("user header", problems) })
 }
 
 /// Reads limits one by one.

@@ -1,6 +1,6 @@
 //! Serving pages and RPCs: what stands between procblock's YAML and scripts and the web server.
 //!
-//! [`site`] reads site files and the `serve` tag, [`package`] and [`page`] what sites name; nothing of it needs a running
+//! [`serving`] reads site files and the `serve` tag, [`site`] each site, [`package`] and [`page`] what it names; nothing of it needs a running
 //! instance, so that `check` reads the same. [`loader`] ties what was read to an instance and gives it to the server as
 //! programs; [`servers`] are the listeners of an instance. The server itself is the crate `dropstar`.
 
@@ -15,6 +15,7 @@ pub mod package;
 pub mod page;
 pub mod program;
 pub mod servers;
+pub mod serving;
 mod shown;
 pub mod site;
 

@@ -47,7 +47,9 @@ pub struct PackageFile {
 /// # Errors
 /// It can't be read, or is wrong outside of its pages and RPCs.
 pub fn load(file: &Path) -> Result<PackageFile, LoadError> {
-    read(load_file(file)?)
+    let (mut package, problems) = read(load_file(file)?);
+    package.warnings.extend(problems.finish()?);
+    Ok(package)
 }
 
 /// Whether a file looks like a package.
@@ -58,11 +60,8 @@ pub fn is_package(root: &Node) -> bool {
     entries.iter().all(is_known) && (has_content("http") || has_content("rpc"))
 }
 
-/// Reads a package.
-///
-/// # Errors
-/// It is wrong outside of its pages and RPCs.
-pub fn read(document: Document) -> Result<PackageFile, LoadError> {
+/// Reads a package; the problems are those outside of its pages and RPCs.
+pub fn read(document: Document) -> (PackageFile, Problems) {
     let root = Arc::new(document.root);
     let mut problems = Problems::new();
     let mut package = PackageFile {
@@ -83,8 +82,7 @@ pub fn read(document: Document) -> Result<PackageFile, LoadError> {
             all.insert(entry.key.clone(), definition);
         }
     }
-    package.warnings.extend(problems.finish()?);
-    Ok(package)
+    (package, problems)
 }
 
 impl PackageFile {

@@ -14,7 +14,7 @@ use crate::host::{BoxFuture, HostError};
 use crate::instance::Instance;
 use crate::load::nearest;
 use crate::logging::{Page, RING_LINES_MAX, hidden, ring};
-use crate::series::{SeriesStatus, find_files};
+use crate::series::{self, SeriesFailure, SeriesStatus, find_files};
 use crate::thread::RunThread;
 use crate::value::{Map, Value};
 
@@ -92,7 +92,7 @@ impl Shown {
         let names: Vec<String> = stored.iter().map(|status| self.name_of(&status.path)).collect();
         let near = nearest(name, names.iter().map(String::as_str));
         let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        Err(failed(format!("there is no series {name:?}{hint}")))
+        Err(Failure { kind: FailureKind::Missing, ..failed(format!("there is no series {name:?}{hint}")) })
     }
 
     fn series(&self) -> Value {
@@ -140,7 +140,7 @@ impl Shown {
         let consolidation = Consolidation::from_name(word)
             .ok_or_else(|| failed(format!("consolidation is {word:?}; expected AVERAGE, MIN, MAX or LAST")))?;
         let table = self.instance.series.fetch(&path, consolidation, window).await;
-        table.map(|table| table.to_json()).map_err(|error| failed(error.to_string()))
+        table.map(|table| table.to_json()).map_err(|error| unread(&error))
     }
 
     /// The files of the instance; one of them with its text.
@@ -169,7 +169,7 @@ impl Shown {
             dropstar::GraphFormat::Svg => GraphFormat::Svg,
         };
         let drawn = self.instance.series.graph_bytes(&path, spec, window, format).await;
-        drawn.map_err(|error| failed(error.to_string()))
+        drawn.map_err(|error| unread(&error))
     }
 }
 
@@ -292,6 +292,13 @@ fn seconds(moment: SystemTime) -> i64 {
 
 fn failed(text: impl Into<String>) -> Failure {
     Failure { kind: FailureKind::Failed, text: text.into(), place: None }
+}
+
+/// A series that can't be read or drawn. Before its first sample it has no file.
+fn unread(failure: &SeriesFailure) -> Failure {
+    let is_missing = failure.kind == series::FailureKind::Missing;
+    let kind = if is_missing { FailureKind::Missing } else { FailureKind::Failed };
+    Failure { kind, ..failed(failure.to_string()) }
 }
 
 fn refused(error: HostError) -> Failure {

@@ -151,7 +151,8 @@ async fn time_and_stop_end_a_page() {
         let stopped = request(json!({}));
         let stop = stopped.stop.clone();
         let stopping = tokio::spawn(async move { stop.request() });
-        assert_eq!(program.run(&stopped).await.unwrap_err().kind, FailureKind::Stopped, "{name}");
+        let failed = program.run(&stopped).await.unwrap_err();
+        assert_eq!(failed.kind, FailureKind::Stopped, "{name}: {failed}");
         stopping.await.unwrap();
     }
 }

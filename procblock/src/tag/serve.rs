@@ -10,7 +10,7 @@ use crate::error::RunError;
 use crate::host::BoxFuture;
 use crate::serve::fields::SERVE_FIELDS;
 use crate::serve::program::Surroundings;
-use crate::serve::site;
+use crate::serve::serving;
 use crate::spec::{Example, Expected, FieldKind};
 use crate::tag::spec::{Pattern, TagSpec};
 use crate::tag::{DISCARD, Found, Tag, TagAction};
@@ -48,7 +48,7 @@ impl Tag for Serve {
 
     fn compile(&self, found: &Found<'_>, compiler: &mut Compiler) -> Option<Box<dyn TagAction>> {
         let node = &found.entry.value;
-        let serving = site::read(node, &mut compiler.problems);
+        let serving = serving::read(node, &mut compiler.problems);
         compiler.stays = true;
         compiler.add_files(serving.files);
         compiler.sites.extend(serving.contents);

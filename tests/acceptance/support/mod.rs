@@ -7,6 +7,7 @@ mod rrd;
 mod run;
 mod running;
 mod wait;
+mod web;
 
 pub(crate) use process::{Process, children_of, kill};
 #[cfg(feature = "series")]
@@ -14,3 +15,4 @@ pub(crate) use rrd::{is_png, is_png_bytes, last_update, log_texts, logged_sample
 pub(crate) use run::{Ended, Run};
 pub(crate) use running::Running;
 pub(crate) use wait::{LONG, eventually};
+pub(crate) use web::Web;

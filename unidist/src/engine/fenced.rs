@@ -3,6 +3,7 @@
 //! Taking and claiming messages, giving them back and settling claims are changes, too; locks are not. A message that
 //! waits for room, and a consumer that waits for a message, are compared when they begin to wait.
 
+#[cfg(feature = "node")]
 use std::cell::RefCell;
 use std::fs::File;
 use std::path::Path;
@@ -24,16 +25,19 @@ use crate::sharedstate::{Compared, KeyFilter, Search, StateEntry};
 use crate::timer::Timers;
 use crate::watch::{CounterEvent, NameFilter, QueueEvent, WatchFilter, WatchSource};
 
+#[cfg(feature = "node")]
 thread_local! {
     static CARRIED: RefCell<Option<Fence>> = const { RefCell::new(None) };
 }
 
 /// The fence that the change on this thread carries.
+#[cfg(feature = "node")]
 pub(crate) fn carried() -> Option<Fence> {
     CARRIED.with_borrow(Clone::clone)
 }
 
 /// Runs `change`, which carries the fence, for an engine that compares it further inside.
+#[cfg(feature = "node")]
 pub(crate) fn carry(fence: &Fence, change: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error> {
     /// Also when `change` panics.
     struct Reset(Option<Fence>);

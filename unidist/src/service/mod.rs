@@ -3,10 +3,12 @@
 //! A [`Service`] is transport and store brought together without a runtime: a [`Connection`] answers calls at once, and
 //! what comes later (a lock that was waited for, changes of a watch) is a stream of notes. A connection belongs to a
 //! session, that of one client process; a client has as many connections as it has calls under way. When the last one
-//! is closed, the session ends: its locks are free, its waits are over, messages that it was not told of go back. The
-//! socket of a `file:` store is served by threads of this library; procblock serves its instances' from its own runtime.
+//! is closed, the session ends: its locks are free, its waits are over, messages that it was not told of go back. A
+//! [`Server`] serves a socket with threads, as a `file:` store does by itself; a program with a runtime of its own, such
+//! as procblock, uses a [`Service`].
 
 mod connection;
+#[cfg_attr(not(feature = "file"), allow(dead_code, reason = "only the clients of a file: store outlive its owner"))]
 mod kept;
 mod names;
 mod perform;
@@ -30,16 +32,9 @@ use crate::error::Error;
 use crate::wire::{PROTOCOL, fault_of, plain_fault};
 
 pub use self::connection::Connection;
-#[cfg_attr(
-    not(feature = "file"),
-    expect(unused_imports, reason = "only a file: store has clients that outlive it")
-)]
+#[cfg(feature = "file")]
 pub(crate) use self::kept::CLIENTS;
-#[cfg_attr(
-    not(feature = "file"),
-    expect(unused_imports, reason = "only a file: store is served by threads of ours")
-)]
-pub(crate) use self::server::Server;
+pub use self::server::Server;
 use self::session::Session;
 use self::tasks::Tasks;
 pub use crate::wire::{BadRequest, Hello, LINE_BYTES_MAX, Request};
@@ -48,6 +43,7 @@ pub use crate::wire::{BadRequest, Hello, LINE_BYTES_MAX, Request};
 const SESSIONS_MAX: usize = 4_096;
 
 /// What a store does whose contents and sessions outlive the process that has it open.
+#[cfg_attr(not(feature = "file"), allow(dead_code, reason = "only a file: store is one"))]
 pub(crate) trait Lasting: Send + Sync {
     /// The answer that an earlier owner gave to this request.
     fn answered(&self, request: &RequestKey) -> Option<Value>;
@@ -150,6 +146,7 @@ impl Inner {
 
 impl Inner {
     /// Goes on with a session of an earlier owner, whose client has not come yet.
+    #[cfg(feature = "file")]
     fn adopt(self: &Arc<Self>, name: String, held: Vec<KeptLock>) {
         let name: Arc<str> = Arc::from(name);
         let process = held.first().map_or(0, |lock| lock.process);

@@ -21,11 +21,15 @@ use nix::unistd::geteuid;
 use parking_lot::Mutex;
 use serde_json::Value;
 
+#[cfg(feature = "file")]
+use super::Lasting;
+#[cfg(feature = "file")]
 use super::kept::KeptLocks;
 use super::session::Session;
 use super::tasks::Task;
-use super::{Connection, Inner, Lasting, Service, random_name};
+use super::{Connection, Inner, Service, random_name};
 use crate::Unidist;
+#[cfg(feature = "file")]
 use crate::engine::Engine;
 use crate::sharedlock::Owner;
 use crate::wait::block_on;
@@ -44,8 +48,21 @@ const REST: u16 = 100;
 /// The stack of a connection's thread, in bytes: values nest 128 deep.
 const STACK_BYTES: usize = 1024 * 1024;
 
-/// Serves until it is dropped.
-pub(crate) struct Server {
+/// Serves a store on a socket until it is dropped.
+///
+/// ```
+/// use unidist::Unidist;
+/// use unidist::service::Server;
+/// let folder = tempfile::tempdir().unwrap();
+/// let socket = folder.path().join("socket");
+/// let shared = Unidist::open("memory:")?;
+/// let server = Server::start(&shared, &socket).unwrap();
+/// let elsewhere = Unidist::open(&format!("node:unix:{}", socket.display()))?;
+/// elsewhere.sharedcounter().increment("requests", 1)?;
+/// assert_eq!(shared.sharedcounter().get("requests")?, 1);
+/// # Ok::<(), unidist::Error>(())
+/// ```
+pub struct Server {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -65,8 +82,18 @@ struct Open {
 }
 
 impl Server {
+    /// Serves the store; only processes of this user and root are answered. A socket that is there is replaced, and the
+    /// socket is removed at the end.
+    ///
+    /// # Errors
+    /// The socket can't be made, or the system refuses a thread.
+    pub fn start(shared: &Unidist, socket: &Path) -> io::Result<Self> {
+        Self::serve(Service::new(shared), socket.to_owned())
+    }
+
     /// Serves the store in this folder, which is this process's.
-    pub(crate) fn start(
+    #[cfg(feature = "file")]
+    pub(crate) fn start_lasting(
         engine: Arc<dyn Engine>,
         lasting: Arc<dyn Lasting>,
         folder: &Path,
@@ -79,6 +106,10 @@ impl Server {
         for survivor in survivors {
             service.inner.adopt(survivor.session, survivor.held);
         }
+        Self::serve(service, socket)
+    }
+
+    fn serve(service: Service, socket: PathBuf) -> io::Result<Self> {
         let listener = listen(&socket)?;
         let (wake, woken) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;

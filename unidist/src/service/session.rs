@@ -160,6 +160,7 @@ impl Session {
     }
 
     /// Notes again what an earlier owner of the store knew.
+    #[cfg(feature = "file")]
     pub(super) fn hold_again(&self, name: Arc<str>, fence: u64) {
         self.state.lock().held.insert((name, fence));
     }

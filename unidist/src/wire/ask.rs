@@ -290,16 +290,24 @@ pub(crate) enum Note {
 
 impl Ask {
     /// Whether doing it twice is not the same as doing it once, or the second answer another.
-    #[expect(clippy::match_like_matches_macro, reason = "a line for each kind of thing")]
     pub(crate) fn is_change(&self) -> bool {
-        match self {
-            Ask::CounterSwap { .. } | Ask::CounterAdd { .. } | Ask::CounterRemove { .. } => true,
-            Ask::StateSet(_) | Ask::StateRemove { .. } | Ask::StateRemoveBucket { .. } => true,
-            Ask::QueueAdd(_) | Ask::QueueRequest { .. } | Ask::QueueSettle { .. } | Ask::QueueRemove { .. } => true,
-            Ask::QueuePurge { .. } | Ask::QueueDelete { .. } => true,
-            Ask::LogAppend { .. } | Ask::LogDelete { .. } => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Ask::CounterSwap { .. }
+                | Ask::CounterAdd { .. }
+                | Ask::CounterRemove { .. }
+                | Ask::StateSet(_)
+                | Ask::StateRemove { .. }
+                | Ask::StateRemoveBucket { .. }
+                | Ask::QueueAdd(_)
+                | Ask::QueueRequest { .. }
+                | Ask::QueueSettle { .. }
+                | Ask::QueueRemove { .. }
+                | Ask::QueuePurge { .. }
+                | Ask::QueueDelete { .. }
+                | Ask::LogAppend { .. }
+                | Ask::LogDelete { .. }
+        )
     }
 
     /// Whether a fencing number that the caller carries goes with it.

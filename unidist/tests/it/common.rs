@@ -34,17 +34,26 @@ pub(crate) fn each_engine_with(limits: Limits, rule: impl Fn(Store)) {
         let Ok(folder) = tempfile::tempdir() else { panic!("no temporary folder") };
         rule(open(&format!("file:{}?sync={sync}", folder.path().display()), limits.clone()));
     }
+    #[cfg(feature = "node")]
+    {
+        let Ok(folder) = tempfile::tempdir() else { panic!("no temporary folder") };
+        let socket = folder.path().join("socket");
+        let owner = open("memory:", limits.clone());
+        let Ok(_server) = unidist::service::Server::start(&owner.shared, &socket) else { panic!("no socket") };
+        rule(open_beside(&format!("node:unix:{}", socket.display()), limits.clone(), owner));
+    }
     #[cfg(feature = "file")]
     {
         let Ok(folder) = tempfile::tempdir() else { panic!("no temporary folder") };
-        let url = format!("file:{}", folder.path().display());
+        // Without a sync for each change; `node` tests those that are synced.
+        let url = format!("file:{}?sync=interval", folder.path().display());
         let owner = open(&url, limits.clone());
         rule(open_beside(&url, limits, owner));
     }
 }
 
 /// A second opening, which goes through the socket of the first.
-#[cfg(feature = "file")]
+#[cfg(feature = "node")]
 fn open_beside(url: &str, limits: Limits, owner: Store) -> Store {
     let builder = Unidist::builder().clock(owner.clock.clone()).limits(limits);
     match builder.open(url) {

@@ -1,5 +1,5 @@
 --: title: CPU monitoring
 -- The newest CPU numbers; the chart follows by itself.
 function ProcessBlock()
-  return {tab = "cpu", sources = {"dropstar_demo.yaml", "site/templates/index.html"}}
+  return {tab = "cpu", sources = {"dropstar_demo.yaml", "site/templates/index.html", "site/templates/layout.html"}}
 end

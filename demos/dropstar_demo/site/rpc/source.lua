@@ -11,7 +11,7 @@ local function is_shown(name)
   return name:match("^scripts/[%w_]+%.lua$") or name:match("^site/%a+/[%w_]+%.%a+$")
 end
 
-function ProcessBlock(pipe_data, block, request_state, input_data, tag, cwd)
+function ProcessBlock(pipe_data, block, request_state, input_data)
   if not is_shown(input_data.file) then error("no such file is shown: " .. input_data.file) end
-  return {source_name = input_data.file, source_text = file.read("../../" .. input_data.file)}
+  return {source_name = input_data.file, source_text = file.read(input_data.file)}
 end

@@ -1,6 +1,7 @@
 //! Templates of pages. The only module that names minijinja.
 
 mod names;
+mod own;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::Template;
 use crate::site::{Current, Files, Fresh};
 
 pub(crate) use names::{Names, OwnNames};
+pub(crate) use own::OwnTemplate;
 
 /// How much work one template may do, in minijinja's units of one instruction each.
 const FUEL: u64 = 10_000_000;

@@ -109,7 +109,7 @@ impl Object for Mapping {
 }
 
 /// A JSON value as a template sees it.
-fn filled(value: Value) -> Filled {
+pub(super) fn filled(value: Value) -> Filled {
     match value {
         Value::Null => Filled::from(()),
         Value::Bool(is) => Filled::from(is),

@@ -79,6 +79,11 @@ impl Hub {
         Some(EventBody::new(Arc::clone(self), place, selection, last_id))
     }
 
+    /// How many readers there are.
+    pub(crate) fn readers(&self) -> usize {
+        self.readers.load(Ordering::Relaxed)
+    }
+
     /// Ends all readers and watches.
     pub(crate) fn end(&self) {
         self.stop.request();

@@ -3,10 +3,13 @@
 mod client;
 mod language;
 mod log_lines;
+mod told;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dropstar::{BoxFuture, Failure, FailureKind, Graph, Instance, Map, ServeConfig, Server, Site, SiteContent, Value};
@@ -17,6 +20,7 @@ use unidist::Unidist;
 pub(crate) use client::{Connection, Reply};
 pub(crate) use language::{Json, Seen};
 pub(crate) use log_lines::audit_lines;
+pub(crate) use told::{HOSTILE, tell};
 
 /// The longest that anything in a test may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -29,25 +33,48 @@ pub(crate) struct Fixture {
     pub(crate) seen: Arc<Seen>,
     /// The shared things of the instance around the server.
     pub(crate) unidist: Unidist,
+    /// What it answers to calls.
+    pub(crate) told: Told,
 }
 
-/// An instance with nothing to show.
-struct Nothing {
+/// What an instance answers to calls, by name; nothing is missing.
+pub(crate) type Told = Arc<Mutex<BTreeMap<String, Value>>>;
+
+fn failure(kind: FailureKind, text: String) -> Failure {
+    Failure { kind, text, place: None }
+}
+
+/// An instance that shows what the test tells it, and draws the series `cpu`.
+struct Shown {
     unidist: Unidist,
+    told: Told,
+    /// How often it drew.
+    drawn: AtomicUsize,
 }
 
-impl Instance for Nothing {
+impl Instance for Shown {
     fn unidist(&self) -> &Unidist {
         &self.unidist
     }
 
     fn call<'a>(&'a self, name: &'a str, _arguments: Map) -> BoxFuture<'a, Result<Value, Failure>> {
-        Box::pin(async move { Err(Failure { kind: FailureKind::Failed, text: format!("no {name}"), place: None }) })
+        Box::pin(async move {
+            let told = self.told.lock().unwrap().get(name).cloned();
+            told.ok_or_else(|| failure(FailureKind::Missing, format!("no {name}")))
+        })
     }
 
     fn draw<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
         Box::pin(async move {
-            Err(Failure { kind: FailureKind::Failed, text: format!("no {}", graph.series), place: None })
+            match graph.series.as_str() {
+                "cpu" => {}
+                "broken" => return Err(failure(FailureKind::Failed, "librrd says no".into())),
+                other => return Err(failure(FailureKind::Missing, format!("no series {other}"))),
+            }
+            // Others that ask for the same picture meanwhile wait for this one.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let drawn = self.drawn.fetch_add(1, Ordering::Relaxed) + 1;
+            Ok(format!("{drawn} {}x{}", graph.width, graph.height).into_bytes())
         })
     }
 
@@ -76,9 +103,11 @@ impl Fixture {
         let seen = Arc::new(Seen::default());
         let loader = Arc::new(Json::new(Arc::clone(&seen)));
         let unidist = Unidist::open("memory:").unwrap();
-        let instance = Arc::new(Nothing { unidist: unidist.clone() });
+        let told = Told::default();
+        let instance =
+            Arc::new(Shown { unidist: unidist.clone(), told: Arc::clone(&told), drawn: AtomicUsize::new(0) });
         let server = runtime.block_on(Server::start(vec![config], loader, instance)).unwrap();
-        Fixture { folder, server, runtime, seen, unidist }
+        Fixture { folder, server, runtime, seen, unidist, told }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -126,7 +155,7 @@ impl Fixture {
 
 /// An instance with nothing to show.
 pub(crate) fn nothing() -> Arc<dyn Instance> {
-    Arc::new(Nothing { unidist: Unidist::open("memory:").unwrap() })
+    Arc::new(Shown { unidist: Unidist::open("memory:").unwrap(), told: Told::default(), drawn: AtomicUsize::new(0) })
 }
 
 /// A site of a folder on a free port.

@@ -9,7 +9,8 @@ use dropstar::users::UsersFile;
 
 use super::Failure;
 use crate::cli::{EXIT_BAD_FILE, EXIT_USAGE};
-use crate::serve::site::{self, SITE_FOLDERS};
+use crate::serve::serving;
+use crate::serve::site::SITE_FOLDERS;
 
 /// Where the users are.
 #[derive(Args, Debug)]
@@ -45,7 +46,7 @@ fn is_site(folder: &Path) -> bool {
 
 /// The file that the sites of a site file name; they may share one, and of several one must be chosen.
 fn of_site_file(file: &Path) -> Result<PathBuf, Failure> {
-    let loaded = site::load(file).map_err(|error| Failure::new(EXIT_BAD_FILE, error.to_string()))?;
+    let loaded = serving::load(file).map_err(|error| Failure::new(EXIT_BAD_FILE, error.to_string()))?;
     let named: BTreeSet<PathBuf> = loaded.0.configs.into_iter().filter_map(|config| config.users).collect();
     if named.len() > 1 {
         let several: Vec<String> = named.iter().map(|path| path.display().to_string()).collect();

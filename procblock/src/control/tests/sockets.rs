@@ -198,7 +198,7 @@ async fn a_slow_follower_delays_nobody_and_learns_what_it_missed() {
     let (_server, socket) = serve(folder.path(), "x", echo.clone());
     let mut raw = connect(&socket).await;
     write(&mut raw, "{\"id\":1,\"call\":\"logs\",\"args\":{\"lines\":0,\"follow\":true}}\n").await;
-    assert_eq!(read(&mut raw).await["result"], json!({"lines": [], "missed": 0}));
+    assert_eq!(read(&mut raw).await["result"], json!({"lines": [], "missed": 0, "next": 0}));
     let all = 5 * RING_LINES_MAX;
     for number in 0..all {
         echo.ring.push(line(&format!("{number} {}", "x".repeat(100))));

@@ -27,7 +27,8 @@ pub(super) fn prepare() -> io::Result<()> {
     nix::sys::signal::SigSet::empty().thread_set_mask()?;
     close_inherited()?;
     nix::sys::prctl::set_child_subreaper(true)?;
-    nix::sys::prctl::set_name(c"procblock-keep")?;
+    // Not "procblock": `pkill -9 procblock` would take the keeper with the runner and leave their children to nobody.
+    nix::sys::prctl::set_name(c"pb-keeper")?;
     std::env::set_current_dir("/")
 }
 

@@ -173,16 +173,25 @@ impl State {
     async fn load(&mut self, script: &Script, call: &Call<'_>, deadline: Option<Instant>) -> Result<Loaded, RunError> {
         match script {
             Script::File(path) => {
-                let mut loaded = Loaded::file(&self.lua, &self.new_environment, path)?;
+                let loaded = Loaded::file(&self.lua, &self.new_environment, path);
+                let mut loaded = loaded.map_err(|error| self.or_ended(error, call))?;
                 let Entry::Process(code) = loaded.entry.clone() else { return Ok(loaded) };
                 let ran = self.drive(&code, MultiValue::new(), (call, deadline)).await;
                 ran.map_err(|failed| self.failure(failed, &loaded, call))?;
                 if loaded.find_process_block() { Ok(loaded) } else { Err(loaded.no_process_block()) }
             }
             Script::Lua { name, text, first_line } | Script::Python { name, text, first_line } => {
-                Loaded::text(&self.lua, &self.new_environment, (name, text, *first_line))
+                let loaded = Loaded::text(&self.lua, &self.new_environment, (name, text, *first_line));
+                loaded.map_err(|error| self.or_ended(error, call))
             }
         }
+    }
+
+    /// The error, unless it only tells that the call was ended while it was prepared.
+    fn or_ended(&self, error: RunError, call: &Call<'_>) -> RunError {
+        let Some(ended) = self.control.ended() else { return error };
+        let (kind, message) = ended_text(ended, call);
+        RunError::new(kind, message)
     }
 
     async fn enter(

@@ -114,7 +114,7 @@ impl Folder {
         let Options { sync, clock, limits, .. } = self.options.clone();
         let engine = Arc::new(FileEngine::open(&self.path, sync, clock, limits)?);
         let lasting: Arc<dyn Lasting> = engine.clone();
-        let server = Server::start(engine.clone(), lasting, &self.path, self.socket.clone())
+        let server = Server::start_lasting(engine.clone(), lasting, &self.path, self.socket.clone())
             .map_err(|error| super::folder::refuse(&self.path, &error))?;
         let _ = self.owner.set(Owner { engine, server: Mutex::new(Some(server)) });
         Ok(())
@@ -135,6 +135,16 @@ impl Place for Folder {
             // It is on its way: opening the store, or closing it.
             Err(Error::StoreOwned { .. }) | Ok(()) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Somebody has the store and does not serve it.
+    fn unserved(&self) -> Error {
+        match self.take() {
+            Err(error) => error,
+            Ok(()) => {
+                Error::Unreachable { place: self.name(), reason: "it was closed meanwhile: try again".to_owned() }
+            }
         }
     }
 

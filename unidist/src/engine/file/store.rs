@@ -24,6 +24,9 @@ const APPLICATION_ID: i64 = 0x756e_6964;
 const PAGE_BYTES: u64 = 4_096;
 /// Pages in the write-ahead log after which it is copied into the database: 16 MiB.
 const CHECKPOINT_PAGES: u32 = 4_096;
+/// Enough for the inner pages of a million rows; everything is in memory once more, so leaves are read again at most by
+/// a change.
+const CACHE_KIBIBYTES: u32 = 4_096;
 /// A log that was larger for one write is cut to this.
 const LOG_BYTES_MAX: u32 = 32 * 1024 * 1024;
 /// Free pages are given back to the file system when there are more than this and they are a fourth of the file.
@@ -430,7 +433,7 @@ fn connect(path: &Path) -> Result<Connection, Fault> {
     // Exclusive before the first look: then the index of the log is in memory, and there is no file for it that a full
     // disk could cut under a memory mapping.
     connection.execute_batch(&format!(
-        "PRAGMA locking_mode = EXCLUSIVE; {vacuum} PRAGMA cache_size = -16384; PRAGMA \
+        "PRAGMA locking_mode = EXCLUSIVE; {vacuum} PRAGMA cache_size = -{CACHE_KIBIBYTES}; PRAGMA \
          temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL; \
          PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA journal_size_limit = \
          {LOG_BYTES_MAX}"

@@ -1,9 +1,8 @@
 //! Counters in memory: one number under its shard's lock.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
-use super::feed::Feed;
+use super::feed::{Feed, Revision};
 use super::shards::{Shard, Shards};
 use crate::engine::journal::{Change, Records};
 use crate::engine::{CounterValues, Counters};
@@ -18,7 +17,7 @@ pub(crate) struct MemoryCounters {
 }
 
 impl MemoryCounters {
-    pub(super) fn new(limits: &Limits, records: Records, revision: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(limits: &Limits, records: Records, revision: Revision) -> Self {
         let feed = Feed::new(revision, limits.watch_events_max);
         MemoryCounters { shards: Shards::new("counters", limits.names_max), records, feed }
     }
@@ -105,7 +104,7 @@ impl Counters for MemoryCounters {
     }
 
     fn snapshot(&self) -> Result<CounterValues, Error> {
-        self.feed.begin(|| drop(self.shards.lock_all()));
+        self.feed.begin();
         let shards = self.shards.lock_all();
         let values = shards.iter().flat_map(|shard| shard.iter().map(|(name, value)| (name.clone(), *value)));
         // Every shard is locked: no change is between drawing its revision and being seen here.
@@ -113,7 +112,7 @@ impl Counters for MemoryCounters {
     }
 
     fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<CounterEvent>>, Error> {
-        self.feed.begin(|| drop(self.shards.lock_all()));
+        self.feed.begin();
         self.feed.watch(move |event| filter.passes(&event.name), from)
     }
 }

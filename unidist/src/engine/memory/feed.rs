@@ -5,23 +5,22 @@
 //! order of revisions is that in which watchers get them.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
-
 use crate::error::Error;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::watch::{WatchEvent, WatchQueue, WatchSource, check_from};
 
 /// Changes that are kept for watchers that begin in the past.
 const HISTORY_MAX: usize = 4_096;
 
+/// A store's newest revision, shared by its parts.
+pub(super) type Revision = Arc<AtomicU64>;
+
 pub(super) struct Feed<E> {
-    /// The store's newest revision, shared with the state.
-    revision: Arc<AtomicU64>,
+    revision: Revision,
     is_noted: AtomicBool,
-    /// All who change something know that it is noted.
-    is_begun: AtomicBool,
     told: Mutex<Told<E>>,
     events_max: usize,
 }
@@ -34,15 +33,9 @@ struct Told<E> {
 }
 
 impl<E: WatchEvent> Feed<E> {
-    pub(super) fn new(revision: Arc<AtomicU64>, events_max: usize) -> Self {
+    pub(super) fn new(revision: Revision, events_max: usize) -> Self {
         let told = Told { history: VecDeque::new(), forgotten: 0, watchers: Vec::new() };
-        Feed {
-            revision,
-            is_noted: AtomicBool::new(false),
-            is_begun: AtomicBool::new(false),
-            told: Mutex::new(told),
-            events_max,
-        }
+        Feed { revision, is_noted: AtomicBool::new(false), told: Mutex::new(told), events_max }
     }
 
     /// Whether changes are to be told. Asked under the lock of the thing that changes.
@@ -50,19 +43,16 @@ impl<E: WatchEvent> Feed<E> {
         self.is_noted.load(Ordering::Relaxed)
     }
 
-    /// Has changes told from here on. `meet_all` takes and frees the locks of all things: who holds one after that sees
-    /// that changes are to be told.
-    pub(super) fn begin(&self, meet_all: impl FnOnce()) {
-        if self.is_begun.load(Ordering::SeqCst) {
-            return;
+    /// Has changes told from here on. Who holds the lock of a thing that it changes just now may not know it; who looks at
+    /// the thing after this gets the same lock, and sees the change.
+    pub(super) fn begin(&self) {
+        if !self.is_noted() {
+            let mut told = self.told.lock();
+            if !self.is_noted() {
+                told.forgotten = self.revision.load(Ordering::SeqCst);
+                self.is_noted.store(true, Ordering::SeqCst);
+            }
         }
-        let mut told = self.told.lock();
-        if !self.is_noted.swap(true, Ordering::SeqCst) {
-            told.forgotten = self.revision.load(Ordering::SeqCst);
-        }
-        drop(told);
-        meet_all();
-        self.is_begun.store(true, Ordering::SeqCst);
     }
 
     /// Tells the change that `make` describes, given its revision.

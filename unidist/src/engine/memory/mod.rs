@@ -6,6 +6,7 @@ mod counters;
 mod feed;
 mod file_name;
 mod host_folder;
+mod keys;
 mod locks;
 mod logs;
 mod queue;
@@ -15,9 +16,9 @@ mod state;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use self::counters::MemoryCounters;
+use self::feed::Revision;
 use self::host_folder::HostFolder;
 use self::locks::MemoryLocks;
 #[cfg(feature = "node")]
@@ -66,7 +67,7 @@ impl MemoryEngine {
     ) -> Self {
         let records = Records::new(journal);
         let host = lock_folder.map(HostFolder::new);
-        let revision = Arc::new(AtomicU64::new(0));
+        let revision = Revision::default();
         MemoryEngine {
             counters: MemoryCounters::new(&limits, records.clone(), revision.clone()),
             locks: MemoryLocks::new(timers.clone(), host, &limits, records.clone()),

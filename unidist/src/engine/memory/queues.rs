@@ -1,12 +1,11 @@
 //! Queues in memory: each under its shard's lock, settled after each change, with one timer for its next due time.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::feed::Feed;
+use super::feed::{Feed, Revision};
 use super::queue::{Notes, Queue};
 use super::shards::Shards;
 use crate::engine::journal::{Change, Records};
@@ -16,6 +15,7 @@ use crate::engine::{AddAnswer, AddTicket, DeliveryTicket, Edge, Queues, TakeAnsw
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::messagequeue::{Added, DEAD_SUFFIX, Delivery, Message, NewMessage, QueueOptions, QueueStatus, WhenFull};
+use crate::sync::{AtomicU64, Ordering};
 use crate::timer::Timers;
 use crate::wait::Ticket;
 use crate::watch::{NameFilter, QueueChange, QueueEvent, WatchSource};
@@ -39,7 +39,7 @@ struct After {
 }
 
 impl MemoryQueues {
-    pub(super) fn new(timers: Arc<Timers>, limits: &Limits, records: Records, revision: Arc<AtomicU64>) -> Arc<Self> {
+    pub(super) fn new(timers: Arc<Timers>, limits: &Limits, records: Records, revision: Revision) -> Arc<Self> {
         Arc::new_cyclic(|me| MemoryQueues {
             shards: Shards::new("queues", limits.names_max),
             waiters_max: limits.waiters_max,
@@ -339,7 +339,7 @@ impl Queues for MemoryQueues {
     }
 
     fn snapshot(&self, name: &str) -> Result<(Option<QueueStatus>, u64), Error> {
-        self.feed.begin(|| drop(self.shards.lock_all()));
+        self.feed.begin();
         self.with(name, |_, _| ());
         let shard = self.shards.lock(name);
         let status = shard.get(name).map(|queue| queue.status(self.timers.now()));
@@ -347,7 +347,7 @@ impl Queues for MemoryQueues {
     }
 
     fn watch(&self, filter: NameFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource<QueueEvent>>, Error> {
-        self.feed.begin(|| drop(self.shards.lock_all()));
+        self.feed.begin();
         self.feed.watch(move |event| filter.passes(&event.queue), from)
     }
 

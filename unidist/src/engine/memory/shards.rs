@@ -4,11 +4,9 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use parking_lot::{Mutex, MutexGuard};
 
 use crate::error::Error;
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
 
 const SHARDS: usize = 64;
 

@@ -6,13 +6,15 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use serde_json::Value;
 
+use super::feed::Revision;
+use super::keys::{Entry, Keys};
 use crate::engine::journal::{Change as Recorded, KeptValue, Records};
 use crate::engine::{Condition, State, StateWrite};
 use crate::error::Error;
@@ -34,7 +36,7 @@ pub(crate) struct MemoryState {
     keys_max: usize,
     watch_events_max: usize,
     /// The store's newest revision; counters and queues draw theirs from it, too.
-    revision: Arc<AtomicU64>,
+    revision: Revision,
     watchers: Mutex<Vec<Weak<WatchQueue>>>,
     /// Their number; changes only while all shards are locked or on its way to zero.
     watcher_count: AtomicUsize,
@@ -48,27 +50,15 @@ struct Padded(RwLock<Shard>);
 
 #[derive(Default)]
 struct Shard {
-    buckets: HashMap<Arc<str>, HashMap<Arc<str>, Entry>>,
+    buckets: HashMap<Arc<str>, Keys>,
     history: VecDeque<(StateEvent, usize)>,
     history_bytes: usize,
     /// The newest revision that history no longer has.
     forgotten: u64,
 }
 
-struct Entry {
-    value: Arc<Value>,
-    revision: u64,
-    expires: Option<TimerId>,
-}
-
-impl Entry {
-    fn is_alive(&self, timers: &Timers) -> bool {
-        self.expires.is_none_or(|id| timers.now() < id.due())
-    }
-}
-
 impl MemoryState {
-    pub(super) fn new(timers: Arc<Timers>, limits: &Limits, records: Records, revision: Arc<AtomicU64>) -> Arc<Self> {
+    pub(super) fn new(timers: Arc<Timers>, limits: &Limits, records: Records, revision: Revision) -> Arc<Self> {
         Arc::new_cyclic(|me| MemoryState {
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| Padded(RwLock::default())).collect(),
@@ -84,10 +74,14 @@ impl MemoryState {
         })
     }
 
+    fn hash(&self, bucket: &str, key: &str) -> u64 {
+        self.hasher.hash_one((bucket, key))
+    }
+
+    /// The shard of a key with this hash. The middle bits: the tables inside use the lowest and the highest ones.
     #[expect(clippy::indexing_slicing, reason = "the mask keeps the index below the number of shards")]
-    fn shard(&self, bucket: &str, key: &str) -> &RwLock<Shard> {
-        let index = (self.hasher.hash_one((bucket, key)) >> 32) as usize & (SHARDS - 1);
-        &self.shards[index].0
+    fn shard(&self, hash: u64) -> &RwLock<Shard> {
+        &self.shards[(hash >> 32) as usize & (SHARDS - 1)].0
     }
 
     fn read_all(&self) -> Vec<RwLockReadGuard<'_, Shard>> {
@@ -125,46 +119,53 @@ impl MemoryState {
         revision
     }
 
-    fn start_expiry(&self, bucket: &Arc<str>, key: &Arc<str>, time_to_live: Option<Duration>) -> Option<TimerId> {
+    fn start_expiry(&self, bucket: &Arc<str>, key: &Arc<str>, time_to_live: Option<Duration>) -> Option<Box<TimerId>> {
         Some(self.start_expiry_at(bucket, key, self.timers.now().checked_add(time_to_live?)?))
     }
 
-    fn start_expiry_at(&self, bucket: &Arc<str>, key: &Arc<str>, due: Duration) -> TimerId {
+    fn start_expiry_at(&self, bucket: &Arc<str>, key: &Arc<str>, due: Duration) -> Box<TimerId> {
         let (me, bucket, key) = (self.me.clone(), bucket.clone(), key.clone());
-        self.timers.at(due, move || {
+        Box::new(self.timers.at(due, move || {
             if let Some(me) = me.upgrade() {
                 me.records.enclose(|| me.expire(&bucket, &key));
             }
-        })
+        }))
     }
 
     fn expire(&self, bucket: &str, key: &str) {
-        let mut shard = self.shard(bucket, key).write();
-        let entry = shard.buckets.get(bucket).and_then(|keys| keys.get(key));
+        let hash = self.hash(bucket, key);
+        let mut shard = self.shard(hash).write();
+        let entry = shard.buckets.get(bucket).and_then(|keys| keys.get(hash, key));
         if entry.is_some_and(|entry| !entry.is_alive(&self.timers)) {
-            self.take_out(&mut shard, bucket, key, Change::Expired);
+            self.take_out(&mut shard, bucket, (hash, key), Change::Expired);
         }
     }
 
-    fn take_out(&self, shard: &mut Shard, bucket: &str, key: &str, change: Change) -> Option<Arc<Value>> {
-        let (bucket_name, _) = shard.buckets.get_key_value(bucket)?;
-        let bucket_name = bucket_name.clone();
+    /// Removes an entry; its bucket goes with the last.
+    fn unlink(&self, shard: &mut Shard, bucket: &str, (hash, key): (u64, &str)) -> Option<Entry> {
         let keys = shard.buckets.get_mut(bucket)?;
-        let (key_name, entry) = keys.remove_entry(key)?;
+        let entry = keys.remove(hash, key, |key| self.hash(bucket, key))?;
         if keys.is_empty() {
             shard.buckets.remove(bucket);
         }
         self.keys.fetch_sub(1, Ordering::Relaxed);
-        if let Some(timer) = entry.expires {
-            self.timers.cancel(timer);
+        if let Some(timer) = &entry.expires {
+            self.timers.cancel(**timer);
         }
+        Some(entry)
+    }
+
+    fn take_out(&self, shard: &mut Shard, bucket: &str, hashed: (u64, &str), change: Change) -> Option<Arc<Value>> {
+        let bucket_name = shard.buckets.get_key_value(bucket)?.0.clone();
+        let entry = self.unlink(shard, bucket, hashed)?;
+        let key_name = entry.key;
         let gone = StateEvent { bucket: bucket_name.clone(), key: key_name.clone(), revision: 0, change };
         let revision = self.publish(shard, gone, 0);
         self.records.add(bucket, || Recorded::State { bucket: bucket_name, key: key_name, revision, kept: None });
         Some(entry.value)
     }
 
-    fn insert(&self, shard: &mut Shard, write: StateWrite<'_>) -> Result<u64, Error> {
+    fn insert(&self, shard: &mut Shard, hash: u64, write: StateWrite<'_>) -> Result<u64, Error> {
         if self.keys.fetch_add(1, Ordering::Relaxed) >= self.keys_max {
             self.keys.fetch_sub(1, Ordering::Relaxed);
             return Err(Error::TooMany { what: "state keys", max: self.keys_max });
@@ -177,78 +178,74 @@ impl MemoryState {
         let value = Arc::new(write.value);
         let revision = self.publish(shard, set_event(&bucket, &key, &value), write.bytes);
         let expires = self.start_expiry(&bucket, &key, write.options.time_to_live);
-        let entry = Entry { value, revision, expires };
-        self.record(&bucket, &key, &entry);
-        shard.buckets.entry(bucket).or_default().insert(key, entry);
+        let entry = Entry { key, value, revision, expires };
+        self.record(&bucket, &entry);
+        self.link(shard, bucket, hash, entry);
         Ok(revision)
     }
 
-    fn replace(&self, shard: &mut Shard, write: StateWrite<'_>) -> Option<(u64, Arc<Value>)> {
+    fn link(&self, shard: &mut Shard, bucket: Arc<str>, hash: u64, entry: Entry) {
+        let name = bucket.clone();
+        shard.buckets.entry(bucket).or_default().insert(hash, entry, |key| self.hash(&name, key));
+    }
+
+    fn replace(&self, shard: &mut Shard, hash: u64, write: StateWrite<'_>) -> Option<(u64, Arc<Value>)> {
         let (bucket, keys) = shard.buckets.get_key_value(write.bucket)?;
-        let (key, _) = keys.get_key_value(write.key)?;
-        let (bucket, key) = (bucket.clone(), key.clone());
+        let (bucket, key) = (bucket.clone(), keys.get(hash, write.key)?.key.clone());
         let value = Arc::new(write.value);
         let revision = self.publish(shard, set_event(&bucket, &key, &value), write.bytes);
         let expires = self.start_expiry(&bucket, &key, write.options.time_to_live);
-        let entry = shard.buckets.get_mut(&bucket)?.get_mut(&key)?;
-        let before = std::mem::replace(entry, Entry { value, revision, expires });
-        self.record(&bucket, &key, entry);
+        let entry = shard.buckets.get_mut(&bucket)?.get_mut(hash, &key)?;
+        let before = std::mem::replace(entry, Entry { key, value, revision, expires });
+        self.record(&bucket, entry);
         if let Some(timer) = before.expires {
-            self.timers.cancel(timer);
+            self.timers.cancel(*timer);
         }
         Some((revision, before.value))
     }
 
-    fn record(&self, bucket: &Arc<str>, key: &Arc<str>, entry: &Entry) {
+    fn record(&self, bucket: &Arc<str>, entry: &Entry) {
         self.records.add(bucket, || {
-            let expires = entry.expires.map(|id| id.due());
+            let expires = entry.expires.as_ref().map(|id| id.due());
             let kept = Some(KeptValue { value: entry.value.clone(), revision: entry.revision, expires });
-            Recorded::State { bucket: bucket.clone(), key: key.clone(), revision: entry.revision, kept }
+            Recorded::State { bucket: bucket.clone(), key: entry.key.clone(), revision: entry.revision, kept }
         });
     }
 
     /// Puts in a key that was kept, without a record and without telling anybody.
     #[cfg(feature = "file")]
     pub(crate) fn load(&self, bucket: &str, key: &str, kept: KeptValue) {
-        self.put_kept(&mut self.shard(bucket, key).write(), bucket, key, kept);
+        let hash = self.hash(bucket, key);
+        self.put_kept(&mut self.shard(hash).write(), bucket, (hash, key), kept);
     }
 
     /// Makes the key what it was, without a record. Watchers are told, as of a change.
     #[cfg(feature = "file")]
     pub(crate) fn restore(&self, bucket: &str, key: &str, kept: Option<KeptValue>) {
-        let mut shard = self.shard(bucket, key).write();
-        let present = shard.buckets.get_mut(bucket).and_then(|keys| keys.remove(key));
-        let found = present.as_ref().map_or(0, |entry| entry.revision);
-        if let Some(entry) = present {
-            self.keys.fetch_sub(1, Ordering::Relaxed);
-            if let Some(timer) = entry.expires {
-                self.timers.cancel(timer);
-            }
-        }
-        if shard.buckets.get(bucket).is_some_and(HashMap::is_empty) {
-            shard.buckets.remove(bucket);
-        }
+        let hash = self.hash(bucket, key);
+        let mut shard = self.shard(hash).write();
+        let found = self.unlink(&mut shard, bucket, (hash, key)).map_or(0, |entry| entry.revision);
         if found != kept.as_ref().map_or(0, |kept| kept.revision) {
             let change = kept.as_ref().map_or(Change::Removed, |kept| Change::Set(kept.value.clone()));
             let event = StateEvent { bucket: Arc::from(bucket), key: Arc::from(key), revision: 0, change };
             self.publish(&mut shard, event, 0);
         }
         if let Some(kept) = kept {
-            self.put_kept(&mut shard, bucket, key, kept);
+            self.put_kept(&mut shard, bucket, (hash, key), kept);
         }
     }
 
     #[cfg(feature = "file")]
-    fn put_kept(&self, shard: &mut Shard, bucket: &str, key: &str, kept: KeptValue) {
+    fn put_kept(&self, shard: &mut Shard, bucket: &str, (hash, key): (u64, &str), kept: KeptValue) {
         let bucket = match shard.buckets.get_key_value(bucket) {
             Some((bucket, _)) => bucket.clone(),
             None => Arc::from(bucket),
         };
         let key: Arc<str> = Arc::from(key);
         let expires = kept.expires.map(|due| self.start_expiry_at(&bucket, &key, due));
-        let entry = Entry { value: kept.value, revision: kept.revision, expires };
+        let entry = Entry { key, value: kept.value, revision: kept.revision, expires };
         self.keys.fetch_add(1, Ordering::Relaxed);
-        shard.buckets.entry(bucket).or_default().insert(key, entry);
+        self.link(shard, bucket, hash, entry);
     }
 
     /// Revisions go on after this one; nobody can watch from before.
@@ -265,9 +262,9 @@ impl MemoryState {
         self.revision.load(Ordering::SeqCst)
     }
 
-    fn entry_of(&self, bucket: &Arc<str>, key: &Arc<str>, entry: &Entry) -> StateEntry {
-        let remaining = entry.expires.map(|id| id.due().saturating_sub(self.timers.now()));
-        let (bucket, key, value) = (bucket.clone(), key.clone(), entry.value.clone());
+    fn entry_of(&self, bucket: &Arc<str>, entry: &Entry) -> StateEntry {
+        let remaining = entry.expires.as_ref().map(|id| id.due().saturating_sub(self.timers.now()));
+        let (bucket, key, value) = (bucket.clone(), entry.key.clone(), entry.value.clone());
         StateEntry { bucket, key, value, revision: entry.revision, remaining }
     }
 }
@@ -279,21 +276,24 @@ fn set_event(bucket: &Arc<str>, key: &Arc<str>, value: &Arc<Value>) -> StateEven
 
 impl State for MemoryState {
     fn get(&self, bucket: &str, key: &str) -> Result<Option<Arc<Value>>, Error> {
-        let shard = self.shard(bucket, key).read();
-        let entry = shard.buckets.get(bucket).and_then(|keys| keys.get(key));
+        let hash = self.hash(bucket, key);
+        let shard = self.shard(hash).read();
+        let entry = shard.buckets.get(bucket).and_then(|keys| keys.get(hash, key));
         Ok(entry.filter(|entry| entry.is_alive(&self.timers)).map(|entry| entry.value.clone()))
     }
 
     fn entry(&self, bucket: &str, key: &str) -> Result<Option<StateEntry>, Error> {
-        let shard = self.shard(bucket, key).read();
+        let hash = self.hash(bucket, key);
+        let shard = self.shard(hash).read();
         let Some((bucket, keys)) = shard.buckets.get_key_value(bucket) else { return Ok(None) };
-        let entry = keys.get_key_value(key).filter(|(_, entry)| entry.is_alive(&self.timers));
-        Ok(entry.map(|(key, entry)| self.entry_of(bucket, key, entry)))
+        let entry = keys.get(hash, key).filter(|entry| entry.is_alive(&self.timers));
+        Ok(entry.map(|entry| self.entry_of(bucket, entry)))
     }
 
     fn set(&self, write: StateWrite<'_>, condition: Condition) -> Result<Compared<Option<Arc<Value>>>, Error> {
-        let mut shard = self.shard(write.bucket, write.key).write();
-        let present = shard.buckets.get(write.bucket).and_then(|keys| keys.get(write.key));
+        let hash = self.hash(write.bucket, write.key);
+        let mut shard = self.shard(hash).write();
+        let present = shard.buckets.get(write.bucket).and_then(|keys| keys.get(hash, write.key));
         let is_dead = present.is_some_and(|entry| !entry.is_alive(&self.timers));
         let revision = present.filter(|_| !is_dead).map_or(0, |entry| entry.revision);
         if let Condition::Revision(expected) = condition
@@ -302,33 +302,35 @@ impl State for MemoryState {
             return Ok(Compared::Differs(revision));
         }
         if is_dead {
-            self.take_out(&mut shard, write.bucket, write.key, Change::Expired);
+            self.take_out(&mut shard, write.bucket, (hash, write.key), Change::Expired);
         }
         if revision == 0 {
-            return self.insert(&mut shard, write).map(|revision| Compared::Set(revision, None));
+            return self.insert(&mut shard, hash, write).map(|revision| Compared::Set(revision, None));
         }
         let (bucket, key) = (write.bucket, write.key);
-        match self.replace(&mut shard, write) {
+        match self.replace(&mut shard, hash, write) {
             Some((revision, before)) => Ok(Compared::Set(revision, Some(before))),
             None => Err(Error::NoSuchKey { bucket: bucket.to_owned(), key: key.to_owned() }),
         }
     }
 
     fn remove(&self, bucket: &str, key: &str) -> Result<Option<Arc<Value>>, Error> {
-        let mut shard = self.shard(bucket, key).write();
-        let entry = shard.buckets.get(bucket).and_then(|keys| keys.get(key));
+        let hash = self.hash(bucket, key);
+        let mut shard = self.shard(hash).write();
+        let entry = shard.buckets.get(bucket).and_then(|keys| keys.get(hash, key));
         let Some(is_alive) = entry.map(|entry| entry.is_alive(&self.timers)) else { return Ok(None) };
         let change = if is_alive { Change::Removed } else { Change::Expired };
-        Ok(self.take_out(&mut shard, bucket, key, change).filter(|_| is_alive))
+        Ok(self.take_out(&mut shard, bucket, (hash, key), change).filter(|_| is_alive))
     }
 
     fn remove_bucket(&self, bucket: &str) -> Result<usize, Error> {
         let mut removed = 0;
         for mut shard in self.write_all() {
-            let keys: Vec<Arc<str>> = shard.buckets.get(bucket).into_iter().flat_map(HashMap::keys).cloned().collect();
+            let entries = shard.buckets.get(bucket).into_iter().flat_map(Keys::iter);
+            let keys: Vec<Arc<str>> = entries.map(|entry| entry.key.clone()).collect();
             removed += keys.len();
             for key in keys {
-                self.take_out(&mut shard, bucket, &key, Change::Removed);
+                self.take_out(&mut shard, bucket, (self.hash(bucket, &key), &key), Change::Removed);
             }
         }
         Ok(removed)
@@ -344,8 +346,8 @@ impl State for MemoryState {
                 None => Box::new(shard.buckets.iter().filter(|(bucket, _)| (filter.bucket)(bucket))),
             };
             for (bucket, keys) in buckets {
-                let alive = keys.iter().filter(|(key, entry)| (filter.key)(key) && entry.is_alive(&self.timers));
-                found.extend(alive.map(|(key, entry)| self.entry_of(bucket, key, entry)));
+                let alive = keys.iter().filter(|entry| (filter.key)(&entry.key) && entry.is_alive(&self.timers));
+                found.extend(alive.map(|entry| self.entry_of(bucket, entry)));
             }
         }
         // Every shard is locked for reading: no write is between drawing its revision and being seen here.
@@ -356,7 +358,7 @@ impl State for MemoryState {
         let mut names = BTreeSet::new();
         for shard in self.read_all() {
             for (bucket, keys) in &shard.buckets {
-                if keys.values().any(|entry| entry.is_alive(&self.timers)) {
+                if keys.iter().any(|entry| entry.is_alive(&self.timers)) {
                     names.insert(bucket.clone());
                 }
             }

@@ -241,7 +241,7 @@ impl Client {
             let is_owned = self.place.clients_folder().is_some();
             let limit = if is_owned { limit.max(REACH_MAX) } else { limit };
             if begin.elapsed() >= limit {
-                return Err(self.unreachable("nobody listens there: start what serves it"));
+                return Err(self.place.unserved());
             }
             if self.closing.wait(LOOK_EVERY) {
                 return Err(self.unreachable("the store is closed here"));

@@ -37,6 +37,10 @@ pub(crate) trait Place: Send + Sync {
     fn name(&self) -> String;
     /// Nobody listens there. May begin to; returns when it is worth another try.
     fn nobody_answers(&self) -> Result<(), Error>;
+    /// The error when nobody has answered for long.
+    fn unserved(&self) -> Error {
+        Error::Unreachable { place: self.name(), reason: "nobody listens there: start what serves it".to_owned() }
+    }
     /// Whether the owner is one that this client may use.
     fn check(&self, hello: &Hello) -> Result<(), Error>;
     /// Where this process says that it lives, so that its locks outlive the owner.

@@ -51,6 +51,14 @@ struct State {
     stream: Option<UnixStream>,
 }
 
+impl State {
+    fn forget(&mut self, wait: u64) -> Option<Pending> {
+        let pending = self.pending.remove(&wait)?;
+        self.by_ticket.remove(&pending.ticket.address());
+        Some(pending)
+    }
+}
+
 struct Pending {
     ask: Ask,
     lane: Option<Lane>,
@@ -131,6 +139,8 @@ impl Client {
                     self.start_notes()?;
                     let mut state = self.waits.state.lock();
                     let is_current = state.opening.as_ref().is_none_or(|current| *current == opening.name);
+                    // A thread that gave up meanwhile does not know of this one.
+                    let is_current = is_current && state.has_thread;
                     let Some(pending) = state.pending.get_mut(&wait) else { return Ok(None) };
                     if is_current {
                         pending.opening = Some(opening.name);
@@ -299,6 +309,28 @@ impl Client {
         }
     }
 
+    /// There is no owner and will be none: whoever waits is told. The next wait begins anew.
+    fn give_up(&self, error: &Error) {
+        let (known, watches, follows) = {
+            let mut state = self.waits.state.lock();
+            state.has_thread = false;
+            state.opening = None;
+            let waits: Vec<u64> = state.pending.iter().filter(|(_, it)| it.opening.is_some()).map(|it| *it.0).collect();
+            let known: Vec<Pending> = waits.iter().filter_map(|wait| state.forget(*wait)).collect();
+            let watches: Vec<Arc<dyn Told>> = state.watches.values().filter_map(Weak::upgrade).collect();
+            (known, watches, std::mem::take(&mut state.follows))
+        };
+        for pending in known {
+            self.settle(pending, Err(error.clone()));
+        }
+        self.waits.settled.notify_all();
+        // They read, and meet the error themselves.
+        watches.iter().for_each(|watch| watch.told());
+        for event in follows.values() {
+            event.notify(usize::MAX);
+        }
+    }
+
     fn take_note(&self, note: Note) {
         match note {
             Note::Done { wait, answer } => self.settle_note(wait, Ok(answer)),
@@ -327,10 +359,7 @@ impl Client {
         // Until what nobody wants is taken back, the wait is pending for one who gives up.
         let pending = {
             let mut state = self.waits.state.lock();
-            let pending = state.pending.remove(&wait);
-            if let Some(pending) = &pending {
-                state.by_ticket.remove(&pending.ticket.address());
-            }
+            let pending = state.forget(wait);
             state.settling = Some(wait);
             pending
         };
@@ -344,10 +373,7 @@ impl Client {
 
 impl Waits {
     fn forget(&self, wait: u64) -> Option<Pending> {
-        let mut state = self.state.lock();
-        let pending = state.pending.remove(&wait)?;
-        state.by_ticket.remove(&pending.ticket.address());
-        Some(pending)
+        self.state.lock().forget(wait)
     }
 
     fn wait_until_settled(&self, wait: u64) {
@@ -388,7 +414,10 @@ fn run(weak: &Weak<Client>) {
         if client.closing.is_requested() {
             return;
         }
-        let Ok(mut connection) = client.connect_notes() else { continue };
+        let mut connection = match client.connect_notes() {
+            Ok(connection) => connection,
+            Err(error) => return client.give_up(&error),
+        };
         client.resume(&connection.opening.name.clone());
         drop(client);
         while let Ok(Ok(note)) = connection.read() {

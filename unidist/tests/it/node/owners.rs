@@ -174,3 +174,21 @@ fn an_async_take_that_is_given_up_loses_nothing() {
         }
     }
 }
+
+#[test]
+fn who_waits_is_told_when_the_store_cannot_be_opened_again() {
+    let folder = tempdir().unwrap();
+    let first = open(folder.path());
+    first.sharedcounter().increment("c", 1).unwrap();
+    let second = open(folder.path());
+    let taking = second.clone();
+    let taken = std::thread::spawn(move || taking.messagequeue().take("q", None, &Stop::new()));
+    until(|| first.messagequeue().status("q").unwrap().is_some_and(|status| status.consumers_waiting == 1));
+    // The owner has it open still; its successor finds none.
+    let store = folder.path().join("store.sqlite");
+    std::fs::remove_file(&store).unwrap();
+    drop(first);
+    let error = taken.join().unwrap().unwrap_err();
+    assert_eq!(error.code(), "damaged", "{error}");
+    assert_eq!(second.sharedcounter().get("c").unwrap_err().code(), "damaged");
+}

@@ -1,12 +1,12 @@
 //! Fencing numbers: given so that they never go back, and compared when a write carries one.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::MemoryLocks;
 use crate::engine::journal::Change;
 use crate::error::Error;
 use crate::sharedlock::Fence;
+use crate::sync::Ordering;
 
 /// Fencing numbers that are reserved with one write to the disk, where they are kept.
 const FENCES_RESERVED: u64 = 65_536;

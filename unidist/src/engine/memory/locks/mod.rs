@@ -5,17 +5,17 @@
 //! another map, which never meets a file. Expiry and the tries for another process's lock run on the timer thread.
 
 mod fences;
-#[cfg(feature = "file")]
+#[cfg(feature = "node")]
+#[cfg_attr(not(feature = "file"), allow(dead_code, reason = "only the locks of a file: store outlive its owner"))]
 mod kept;
 mod look;
 mod record;
 mod tries;
 
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-#[cfg(feature = "file")]
+#[cfg(feature = "node")]
 pub(crate) use self::kept::KeptLock;
 use self::record::{Held, Holder, Record, Seat, Waiter, find, seat_of, tidy};
 use self::tries::POLL_FIRST;
@@ -27,6 +27,7 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::name;
 use crate::sharedlock::{LockInfo, LockRequest, Owner};
+use crate::sync::AtomicU64;
 use crate::timer::{TimerId, Timers};
 use crate::wait::Ticket;
 

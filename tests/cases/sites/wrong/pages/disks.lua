@@ -1,0 +1,2 @@
+--: tittle: Disks
+return {}

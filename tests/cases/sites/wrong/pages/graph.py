@@ -1,0 +1,2 @@
+#: args: {n: {type: intger}}
+def ProcessBlock(:

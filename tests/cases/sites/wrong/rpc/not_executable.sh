@@ -1,0 +1,3 @@
+#!/bin/sh
+#: read_only: yes
+echo
