@@ -230,17 +230,29 @@ async fn a_child_that_becomes_more_processes_than_it_may_is_ended() {
     let few = "for n in 1 2 3 4 5; do sleep 0.05 & done; wait; echo all";
     let finished = run(limited(few)).await.unwrap();
     assert_eq!((finished.ended, finished.output.text().as_str()), (Ended::Itself, "all\n"));
-    assert_eq!(run(limited("nice")).await.unwrap().output.text(), run(shell("nice")).await.unwrap().output.text());
+    let own = run(shell("nice")).await.unwrap().output.text();
+    assert_eq!(run(limited("nice")).await.unwrap().output.text(), own);
+    // Neither has one that is started beside it the keeper's niceness.
+    let keeper = keeper();
+    let (counted, stop) = (limited("sleep 1000"), Stop::new());
+    let running = tokio::spawn({
+        let (keeper, stop) = (keeper.clone(), stop.clone());
+        async move { keeper.run(counted, &stop).await }
+    });
+    assert_eq!(keeper.run(shell("nice"), &Stop::new()).await.unwrap().output.text(), own);
+    stop.request();
+    running.await.unwrap().unwrap();
+    keeper.shutdown().await;
 }
 
 #[tokio::test]
 async fn a_fork_bomb_is_ended_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    // It goes on while the file is there, so that a fault of ours does not take the machine down.
+    // It goes on while the file is there, and to 2^8 processes, so that a fault of ours does not take the machine down.
     let fuse = folder.path().join("fuse");
     std::fs::write(&fuse, "").unwrap();
     let text = format!(
-        "b() {{ [ -e {0} ] && {{ sleep 1; b | b & }} }}; b; while [ -e {0} ]; do sleep 1; done",
+        "b() {{ [ -e {0} ] && [ $1 -gt 0 ] && {{ b $(($1 - 1)) | b $(($1 - 1)) & }}; while [ -e {0} ]; do sleep 1; done; }}; b 7",
         fuse.display()
     );
     let limits = Limits { processes: Some(50), ..Limits::default() };

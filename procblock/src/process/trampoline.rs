@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid, User, geteuid, getgrouplist, setgid, setgroups, setuid};
+use rustix::process::setpriority_process;
 
 use super::command::Limits;
 use super::protocol::{Failure, Start};
@@ -19,10 +20,11 @@ use super::protocol::{Failure, Start};
 /// Variables that follow the user, unless the step sets them itself.
 const USER_VARIABLES: [&str; 3] = ["HOME", "USER", "LOGNAME"];
 
-/// The trampoline's arguments for `start`, with the number of the descriptor it reports on.
-pub(super) fn wishes(start: &Start, report: i32) -> Vec<OsString> {
+/// The trampoline's arguments for `start`, with a niceness to go back to and the descriptor that it reports on.
+pub(super) fn wishes(start: &Start, niceness: Option<i32>, report: i32) -> Vec<OsString> {
     let Limits { memory, cpu, files, processes: _ } = start.limits;
     let mut arguments: Vec<OsString> = vec![format!("report={report}").into()];
+    arguments.extend(niceness.map(|niceness| format!("nice={niceness}").into()));
     arguments.extend(memory.map(|bytes| format!("memory={bytes}").into()));
     arguments.extend(cpu.map(|cpu| format!("cpu={}", seconds(cpu)).into()));
     arguments.extend(files.map(|files| format!("files={files}").into()));
@@ -64,6 +66,7 @@ pub(super) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 #[derive(Default)]
 struct Wishes {
     report: Option<File>,
+    niceness: Option<i32>,
     limits: Limits,
     user: Option<OsString>,
     kept: Vec<OsString>,
@@ -86,6 +89,7 @@ impl Wishes {
             let number = || value.to_str()?.parse::<u64>().ok();
             match key {
                 b"report" => wishes.report = Some(own_descriptor(value.to_str()?.parse().ok()?)?),
+                b"nice" => wishes.niceness = Some(value.to_str()?.parse().ok()?),
                 b"memory" => wishes.limits.memory = Some(number()?),
                 b"cpu" => wishes.limits.cpu = Some(Duration::from_secs(number()?)),
                 b"files" => wishes.limits.files = Some(number()?),
@@ -101,6 +105,10 @@ impl Wishes {
     }
 
     fn become_program(&self) -> Failure {
+        if let Some(niceness) = self.niceness {
+            // The keeper's own is not for its children; less is always granted.
+            let _ = setpriority_process(None, niceness);
+        }
         // Looked up first: it reads files, for which the limits may leave no room.
         let user = match self.user.as_deref().map(Account::find).transpose() {
             Ok(user) => user,

@@ -58,20 +58,20 @@ pub(super) fn tell_created(state: &State, outcome: &Outcome) {
     }
 }
 
-/// Counts what was stored; true when the last series that could not be written is written again.
-pub(super) fn count(state: &mut State, batch: &Batch, failed: &HashSet<u32>) -> bool {
-    let was_failing = !state.failing.is_empty();
+/// Notes which series of a batch can be written again; true when they are the last that could not.
+pub(super) fn recover(state: &mut State, batch: &Batch, failed: &HashSet<u32>) -> bool {
+    if state.failing.is_empty() {
+        return false;
+    }
     for (entry, _) in batch.samples().filter(|(entry, _)| !failed.contains(&entry.series)) {
-        state.totals.stored += 1;
-        let has_failed = was_failing && state.failing.remove(&entry.series).is_some();
-        let Some(record) = state.records.get_mut(entry.series as usize) else { continue };
-        record.status.stored += 1;
-        if has_failed {
+        if state.failing.remove(&entry.series).is_some()
+            && let Some(record) = state.records.get_mut(entry.series as usize)
+        {
             record.status.last_error = None;
             state.retry_after = Duration::ZERO;
         }
     }
-    was_failing && state.failing.is_empty() && failed.is_empty()
+    state.failing.is_empty() && failed.is_empty()
 }
 
 /// Holds the samples of series that can't be written. Returns what to tell: nothing for a reason that is known

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::came_of::{count, fail, is_newer, line, refused_first, tell, tell_created};
+use super::came_of::{fail, is_newer, line, recover, refused_first, tell, tell_created};
 use super::client::{Graph, Question, Shared, State};
 use super::failure::SeriesFailure;
 use super::helper::{Helper, Reply, unexpected};
@@ -175,13 +175,16 @@ impl Driver<'_> {
 
     fn stored(&self, batch: &Batch, outcomes: &[Outcome]) {
         let mut lines = Vec::new();
-        let mut state = self.shared.state.lock();
+        let mut guard = self.shared.state.lock();
+        let state = &mut *guard;
         let failed: HashSet<u32> = outcomes.iter().filter(|o| o.error.is_some()).map(|o| o.series).collect();
-        let mut refused = refused_first(&state, batch, outcomes);
-        outcomes.iter().filter(|outcome| outcome.is_created).for_each(|outcome| tell_created(&state, outcome));
+        let mut refused = refused_first(state, batch, outcomes);
+        outcomes.iter().filter(|outcome| outcome.is_created).for_each(|outcome| tell_created(state, outcome));
         for (entry, values) in batch.samples().filter(|(entry, _)| !failed.contains(&entry.series)) {
             let Some(record) = state.records.get_mut(entry.series as usize) else { continue };
             record.has_file = true;
+            record.status.stored += 1;
+            state.totals.stored += 1;
             if !is_newer(record, entry.time) {
                 continue;
             }
@@ -194,12 +197,12 @@ impl Driver<'_> {
                 lines.push(line(&record.spec, entry.time, values));
             }
         }
-        let recovered = count(&mut state, batch, &failed);
+        let recovered = recover(state, batch, &failed);
         for outcome in outcomes {
-            tell(&mut state, outcome);
+            tell(state, outcome);
         }
-        let news = fail(&mut state, batch, outcomes, &failed);
-        drop(state);
+        let news = fail(state, batch, outcomes, &failed);
+        drop(guard);
         for line in lines {
             log::info!("{line}");
         }

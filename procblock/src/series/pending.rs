@@ -105,7 +105,16 @@ impl Pending {
     /// The oldest samples, at most 500,000.
     pub(super) fn take(&mut self) -> Batch {
         let mut batch = Batch::default();
-        let mut numbers = 0;
+        let mut numbers = self.line.values.len() + 2 * self.len();
+        if self.len() <= BATCH_SAMPLES_MAX && numbers <= BATCH_NUMBERS_MAX {
+            // The usual case, without touching each of them.
+            let Line { entries, values } = std::mem::take(&mut self.line);
+            (batch.entries, batch.values) = (entries.into(), values.into());
+            self.taken += batch.len() as u64;
+            self.numbers = self.numbers.saturating_sub(numbers);
+            return batch;
+        }
+        numbers = 0;
         while batch.len() < BATCH_SAMPLES_MAX && numbers < BATCH_NUMBERS_MAX {
             let Some(entry) = self.line.pop(&mut batch.values) else { break };
             numbers += entry.numbers();
@@ -186,7 +195,7 @@ impl Batch {
 
     /// The body of its frame.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut writer = BatchWriter::new(self.sent_before);
+        let mut writer = BatchWriter::new(self.sent_before, self.len(), self.values.len());
         for (entry, values) in self.samples() {
             writer.push(entry.series, whole_seconds(entry.time), values.iter().copied());
         }

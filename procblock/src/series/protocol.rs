@@ -145,9 +145,12 @@ pub struct BatchWriter {
 }
 
 impl BatchWriter {
-    /// A batch without samples. One that was `sent_before` may be stored already: nothing in it counts as repeated.
-    pub fn new(sent_before: bool) -> Self {
-        BatchWriter { body: vec![u8::from(sent_before)] }
+    /// A batch without samples, with room for so many that have so many values. One that was `sent_before` may be
+    /// stored already: nothing in it counts as repeated.
+    pub fn new(sent_before: bool, samples: usize, values: usize) -> Self {
+        let mut body = Vec::with_capacity(1 + 14 * samples + 8 * values);
+        body.push(u8::from(sent_before));
+        BatchWriter { body }
     }
 
     /// Adds a sample.
@@ -267,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_batch_reads_as_it_was_written() {
-        let mut batch = BatchWriter::new(true);
+        let mut batch = BatchWriter::new(true, 2, 3);
         batch.push(7, -5, [1.5, f64::INFINITY].into_iter());
         batch.push(u32::MAX, i64::MAX, std::iter::empty());
         let body = batch.finish();

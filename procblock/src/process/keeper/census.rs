@@ -26,6 +26,11 @@ pub(super) struct Precedence {
 }
 
 impl Precedence {
+    /// The niceness that children are to have, while this process has another.
+    pub(super) fn usual(&self) -> Option<i32> {
+        self.usual
+    }
+
     /// Takes or gives up precedence. Without the right to it everything stays as it is.
     pub(super) fn set(&mut self, is_wanted: bool) {
         match (is_wanted, self.usual) {

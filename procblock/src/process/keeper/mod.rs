@@ -122,9 +122,10 @@ impl Keeper {
     fn take(&mut self, packet: Packet) {
         match Request::decode(&packet.bytes) {
             Some(Request::Start(start)) => {
-                // A child would inherit it.
-                self.precedence.set(false);
-                match self.starter.start(&start, packet.descriptors) {
+                // Before it starts: by the time of the next turn it may be hundreds.
+                let is_wanted = start.limits.processes.is_some() || self.steps.has_census();
+                self.precedence.set(is_wanted);
+                match self.starter.start(&start, packet.descriptors, self.precedence.usual()) {
                     Ok(started) => self.steps.add(&start, started),
                     Err(failure) => self.unsent.push_back(Report::Failed { id: start.id, failure }.encode()),
                 }

@@ -63,11 +63,17 @@ impl Starter {
         &self.marker_prefix
     }
 
-    /// Starts a child; blocks until its program is executed, or the trampoline is.
-    pub(super) fn start(&mut self, start: &Start, descriptors: Vec<OwnedFd>) -> Result<Started, Failure> {
+    /// Starts a child, with a `niceness` if this process's own is not for it; blocks until its program is executed, or
+    /// the trampoline is.
+    pub(super) fn start(
+        &mut self,
+        start: &Start,
+        descriptors: Vec<OwnedFd>,
+        niceness: Option<i32>,
+    ) -> Result<Started, Failure> {
         let mut own = Own::new(start, descriptors);
         let socket = own.socket.take();
-        let (mut command, failure) = self.command(start).map_err(|error| failure(&error))?;
+        let (mut command, failure) = self.command(start, niceness).map_err(|error| failure(&error))?;
         command.current_dir(&start.folder);
         command.env(STEP_VARIABLE, format!("{}{}", self.marker_prefix, start.id));
         command.stdin(self.stdio(own.input)).stdout(self.stdio(own.output)).stderr(self.stdio(own.error));
@@ -93,10 +99,10 @@ impl Starter {
     }
 
     /// The program itself or the trampoline before it, with the trampoline's pipe.
-    fn command(&self, start: &Start) -> io::Result<(Command, Option<(OwnedFd, OwnedFd)>)> {
+    fn command(&self, start: &Start, niceness: Option<i32>) -> io::Result<(Command, Option<(OwnedFd, OwnedFd)>)> {
         // Processes are counted by the keeper.
         let set_before = Limits { processes: None, ..start.limits };
-        let is_plain = start.user.is_none() && set_before == Limits::default();
+        let is_plain = start.user.is_none() && set_before == Limits::default() && niceness.is_none();
         let (mut command, pipe) = if is_plain {
             let mut command = Command::new(&start.program);
             if let Some((name, arguments)) = start.arguments.split_first() {
@@ -109,7 +115,7 @@ impl Starter {
             fcntl_setfd(&written, FdFlags::empty())?;
             let mut command = Command::new("/proc/self/exe");
             command.arg0("procblock").arg(CHILD_ARGUMENT);
-            command.args(trampoline::wishes(start, written.as_raw_fd()));
+            command.args(trampoline::wishes(start, niceness, written.as_raw_fd()));
             (command, Some((readable, written)))
         };
         for name in RUNNERS_OWN {
