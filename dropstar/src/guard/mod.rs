@@ -56,6 +56,8 @@ pub(crate) enum Access {
     Changing,
     /// An administrator where there are users: what shows the inside.
     Inside,
+    /// An administrator where there are users, else somebody at this machine: what changes the inside.
+    Administering,
     /// What a page or procedure declares, whether there are users or not.
     Declared(Need),
 }
@@ -87,6 +89,7 @@ impl Access {
             // The scripts hold no secret, and pages that anybody may see load them.
             Route::Own(Own::Health | Own::LogIn | Own::Script | Own::Charts) => Access::Open,
             Route::Own(Own::LogOut) => Access::Declared(Need::Login),
+            Route::Own(Own::Status) if is_changing => Access::Administering,
             Route::Own(Own::Status) => Access::Inside,
             // Each procedure that is called through it is decided about by itself.
             Route::Own(_) => Access::Reading,

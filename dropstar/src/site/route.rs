@@ -48,7 +48,7 @@ pub(crate) enum Own {
     Ready,
     /// `/metrics`.
     Metrics,
-    /// The status page, at the path that the configuration names.
+    /// The status pages, at the path that the configuration names and below it.
     Status,
     /// `/version`.
     Version,
@@ -77,9 +77,9 @@ impl Own {
     /// Those that are asked for something below their path.
     pub(crate) const ABOVE: &[(&str, Own)] = &[("/graph/", Own::Graph), ("/series/", Own::Series)];
 
-    /// The one at this path; `status` is that of the status page.
+    /// The one at this path; `status` is that of the status pages.
     pub(crate) fn at(path: &str, status: &str) -> Option<Own> {
-        if path == status {
+        if path.strip_prefix(status).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
             return Some(Own::Status);
         }
         let exact = Own::ALL.iter().find(|(own, _)| *own == path);
