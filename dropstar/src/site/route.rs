@@ -17,6 +17,8 @@ pub(crate) enum Route {
     Broken(Arc<Broken>),
     /// A file of the site.
     Static(Arc<StaticFile>),
+    /// A file of the site that anybody may read.
+    Public(Arc<StaticFile>),
     /// The same with a slash at its end, under which it is a folder's index.
     Folder(String),
     /// One of the server's own.
