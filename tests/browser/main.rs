@@ -16,6 +16,7 @@ mod driver;
 mod dropstar_demo;
 mod pages;
 mod site;
+mod status;
 
 #[path = "../acceptance/support/mod.rs"]
 #[allow(
