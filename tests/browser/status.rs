@@ -108,6 +108,7 @@ fn an_administrator_changes_things_by_forms() {
     browser.go(&served.url("/status/queues/jobs"));
     browser.wait_for_text("td.text code", "onerror");
     browser.go(&served.url("/status/state/hosts?key=web1"));
+    assert_eq!(browser.problems(), [""; 0]);
     browser.set("textarea", "{\"city\": ");
     browser.click("button[value=set]");
     browser.wait_for_text("[role=alert]", "the value is no JSON");
@@ -118,5 +119,6 @@ fn an_administrator_changes_things_by_forms() {
     browser.click("button[value=set]");
     browser.wait_for_text("[role=status]", "It was set.");
     browser.wait_for("document.querySelector('textarea').value.includes('Osaka')");
-    assert_eq!(browser.problems(), [""; 0]);
+    let problems = browser.problems();
+    assert!(problems.len() == 1 && problems[0].ends_with("400 (Bad Request)"), "of the refused edit: {problems:?}");
 }
