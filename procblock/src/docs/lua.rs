@@ -29,6 +29,12 @@ pub const MODULES: &[Function] = &[
     function("log.info", "values…", "A line in the log, shown with `-v`; `print` does the same."),
     function("log.warn", "values…", "A line in the log, always shown."),
     function(
+        "random.token",
+        "bytes?",
+        "A text that nobody can guess, for sessions and the like: 32 random bytes (8 to 1,024) in letters, digits, `-` and `_`. \
+         `math.random` can be guessed.",
+    ),
+    function(
         "time.format",
         "seconds?, pattern?",
         "A time as text; now and UTC as `2030-12-31T23:59:59Z` unless told. The pattern is that of `os.date`.",

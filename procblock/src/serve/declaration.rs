@@ -65,7 +65,7 @@ pub const DECLARATION_FIELDS: &[FieldSpec] = &[
     FieldSpec::new(
         "allow",
         FieldKind::ListOf(&FieldKind::Choice(&["process", "http", "file", "rpc"])),
-        "Modules that its scripts may use besides json, log, time, timeseries and unidist.",
+        "Modules that its scripts may use besides json, log, random, time, timeseries and unidist.",
     ),
     FieldSpec::new("timeout", FieldKind::Duration, "How long a request may take; then it is ended.").default("10s"),
     FieldSpec::new(
