@@ -103,6 +103,9 @@ impl<'a> Person<'a> {
     }
 }
 
+/// As long as a session, and none.
+const LONG_COOKIE: &str = "no_relay_chat=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 const NO_MEMBER: (u16, &str) = (404, "you are in no such channel");
 const NO_CHANNEL: (u16, &str) = (404, "there is no such channel");
 const NO_OPERATOR: (u16, &str) = (403, "only operators may do that");
@@ -142,7 +145,7 @@ fn a_session_is_a_cookie_that_only_the_server_makes_and_no_script_reads() {
     let value = line.split(['=', ';']).nth(1).unwrap();
     assert_eq!(value.len(), 43, "{line}");
     assert!(!reply.body.contains(value), "{reply:?}");
-    for wrong in ["", chosen, "no_relay_chat=", "no_relay_chat=p1", "no_relay_chat=__chat_people"] {
+    for wrong in ["", chosen, "no_relay_chat=", "no_relay_chat=p1", LONG_COOKIE, "no_relay_chat=__chat_people"] {
         for name in ["lobby", "log_out"] {
             assert_eq!(call(&web, wrong, name, &json!({})).status, 401, "{wrong}");
         }
@@ -391,6 +394,9 @@ fn a_private_message_is_seen_by_its_two() {
     }
     assert_eq!(eve.is_told(), [""; 0]);
     ann.may_not("whisper", json!({"person": ann.id, "text": "x"}), (409, "that is you"));
+    for id in ["", "p", "c1", "__chat_ids", "p1e3", "p999999999999", &"p1".repeat(5000), "p1\u{0}", "*"] {
+        ann.may_not("whisper", json!({"person": id, "text": "x"}), (404, "that person has gone"));
+    }
     // Whoever has the name next is another.
     ben.does("log_out", json!({}));
     let next = Person::new(&web, "Ben");
@@ -408,7 +414,7 @@ fn what_is_too_long_too_much_or_empty_is_refused() {
     }
     ann.says(&channel, &"é".repeat(1000));
     ann.says(&channel, "two\nlines\t\u{0}");
-    assert_eq!(ann.hears(&channel).unwrap()[1], "two lines ".trim_end());
+    assert_eq!(ann.hears(&channel).unwrap()[1], "two lines");
     for (name, arguments) in [
         ("say", json!({"channel": channel, "text": {"a": 1}})),
         ("say", json!({"channel": [channel], "text": "x"})),

@@ -19,6 +19,19 @@ local function place_of(list, value)
   end
 end
 
+local function add(list, value)
+  if not place_of(list, value) then table.insert(list, value) end
+end
+
+local function take_out(list, value)
+  local place = place_of(list, value)
+  if place then table.remove(list, place) end
+end
+
+local function channel_of(id)
+  return state.get("__chat_channels", id, false) or nil
+end
+
 local function save(channel)
   state.set("__chat_channels", channel.id, channel)
 end
@@ -42,16 +55,22 @@ end
 
 local function named(key)
   local id = state.get("__chat_channel_names", key, false)
-  return id and state.get("__chat_channels", id)
+  return id and channel_of(id)
 end
 
 function channels.all()
   return state.bucket("__chat_channels")
 end
 
+-- Membership is written at both: a change that was cut off half way, because its request was, makes no member.
+local function membership(person, id)
+  local channel = place_of(person.channels, id) and channel_of(id)
+  return channel and place_of(channel.members, person.id) and channel
+end
+
 function channels.of(person)
   local found = {}
-  for place, id in ipairs(person.channels) do found[place] = state.get("__chat_channels", id) end
+  for _, id in ipairs(person.channels) do found[#found + 1] = membership(person, id) or nil end
   return found
 end
 
@@ -61,8 +80,7 @@ end
 
 -- The channel of an id, for a member; for everybody else it might as well not be there.
 function channels.joined(person, id)
-  if not place_of(person.channels, id) then chat.refuse(404, "you are in no such channel") end
-  return state.get("__chat_channels", id)
+  return membership(person, id) or chat.refuse(404, "you are in no such channel")
 end
 
 -- The same for an operator.
@@ -84,8 +102,8 @@ local function enter(channel, person)
   -- Who comes into an open channel that has lost all its people looks after it.
   if #channel.members == 0 then channel.operators[person.id] = true end
   channel.invited[person.id], channel.empty_since = nil, nil
-  table.insert(channel.members, person.id)
-  table.insert(person.channels, channel.id)
+  add(channel.members, person.id)
+  add(person.channels, channel.id)
   chat.save(person)
   save(channel)
   note(channel, {kind = "joined", who = person.name})
@@ -110,7 +128,7 @@ end
 function channels.join(person, given)
   local _, key = chat.name((given:gsub("^%s*#+", "")), "a channel's name")
   local channel = named(key)
-  if channel and place_of(channel.members, person.id) then return channel end
+  if channel and membership(person, channel.id) then return channel end
   local is_invited = channel and channel.invited[person.id]
   local is_hidden = channel and channel.is_secret and channel.is_invite_only and not is_invited
   if not channel or is_hidden then chat.refuse(404, "there is no such channel") end
@@ -122,13 +140,13 @@ end
 
 -- Takes the channel and its name away, and tells those who are in it. Nothing of it can be asked for any more.
 function channels.close(channel, by)
-  state.remove("__chat_channels", channel.id)
   state.remove("__chat_channel_names", channel.key)
+  state.remove("__chat_channels", channel.id)
   logs.delete(log_of(channel))
   for _, id in ipairs(channel.members) do
     local member = chat.person(id)
     if member then
-      table.remove(member.channels, place_of(member.channels, channel.id))
+      take_out(member.channels, channel.id)
       chat.save(member)
       chat.tell(member, {kind = "closed", channel = channel.name, by = by})
     end
@@ -138,8 +156,8 @@ end
 
 -- Ends a membership; entry is what the others are told.
 local function part(channel, person, entry)
-  table.remove(channel.members, place_of(channel.members, person.id))
-  table.remove(person.channels, place_of(person.channels, channel.id))
+  take_out(channel.members, person.id)
+  take_out(person.channels, channel.id)
   channel.operators[person.id] = nil
   chat.save(person)
   if #channel.members == 0 and channel.is_invite_only then

@@ -15,6 +15,7 @@ local chat = {COOKIE = "no_relay_chat", HISTORY = 200}
 local PEOPLE_MAX, NAME_MAX, TEXT_MAX = 200, 24, 1000
 local SPOKEN_MAX, SPOKEN_WITHIN = 20, 10   -- so many messages in so many seconds
 local BUSY_AFTER = 5                       -- seconds
+local ID_MAX, SESSION_LENGTH = 20, 43
 
 -- A rule forbids what was asked: the text is for who asked.
 function chat.refuse(status, text)
@@ -78,7 +79,7 @@ end
 
 -- A message is one line: another could look like what somebody else said.
 function chat.text(text)
-  return (trimmed(text, "a message", TEXT_MAX):gsub("%c+", " "))
+  return trimmed(text:gsub("%c", " "), "a message", TEXT_MAX)
 end
 
 -- People -----------------------------------------------------------------------------------------------------------
@@ -87,7 +88,9 @@ function chat.save(person)
   state.set("__chat_people", person.id, person)
 end
 
+-- The person of an id, which may come from anybody.
 function chat.person(id)
+  if #id > ID_MAX or not id:match("^p%d+$") then return nil end
   return state.get("__chat_people", id, false) or nil
 end
 
@@ -96,7 +99,7 @@ function chat.people()
 end
 
 function chat.person_of(session)
-  if not session then return nil end
+  if not session or #session ~= SESSION_LENGTH then return nil end
   local id = state.get("__chat_sessions", session, false)
   return id and chat.person(id) or nil
 end
@@ -122,9 +125,9 @@ end
 
 -- Forgets the person; leaving the channels comes before.
 function chat.forget(person)
-  state.remove("__chat_people", person.id)
-  state.remove("__chat_names", person.key)
+  if state.get("__chat_names", person.key, false) == person.id then state.remove("__chat_names", person.key) end
   state.remove("__chat_sessions", person.session)
+  state.remove("__chat_people", person.id)
   logs.delete("__chat_desk_" .. person.id)
   counters.delete(person.feed)
   chat.lobby_changed()

@@ -10,9 +10,9 @@ end
 
 local function members(channel)
   local list = json.array {}
-  for place, id in ipairs(channel.members) do
+  for _, id in ipairs(channel.members) do
     local member = chat.person(id)
-    list[place] = {id = id, name = member.name, is_operator = channel.operators[id] == true}
+    if member then list[#list + 1] = {id = id, name = member.name, is_operator = channel.operators[id] == true} end
   end
   return list
 end
