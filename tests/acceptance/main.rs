@@ -16,6 +16,7 @@ mod cases;
 mod children;
 mod command_line;
 mod control;
+mod first_site;
 mod http;
 mod life;
 mod no_relay_chat;

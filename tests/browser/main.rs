@@ -14,6 +14,7 @@ mod browser;
 mod charts;
 mod driver;
 mod dropstar_demo;
+mod files;
 mod no_relay_chat;
 mod pages;
 mod site;

@@ -182,7 +182,9 @@ fn names_and_messages_are_text_whatever_they_hold() {
     }
     create(&eve, "<b onclick=a()>x</b>", &[]);
     click_text(&ann, "#channels button", "#<b onclick");
-    for text in ["<script>a()</script>", "</li></ol><h1>hm</h1>", "{{ 7 * 7 }}", "javascript:a()", "&lt;b&gt;", "\u{1f98a} %s"] {
+    for text in
+        ["<script>a()</script>", "</li></ol><h1>hm</h1>", "{{ 7 * 7 }}", "javascript:a()", "&lt;b&gt;", "\u{1f98a} %s"]
+    {
         eve.script("return rpc('say', {channel: document.querySelector('#messages').dataset.talk, text: arguments[0]}, {fill: false}).then(() => 1)", json!([text]));
     }
     wait_for_said(&ann, 6);

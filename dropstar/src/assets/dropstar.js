@@ -81,11 +81,13 @@
   }
 
   function post(name, args, timeout, csrf) {
-    const headers = { "Content-Type": "application/json", Accept: "application/json" };
+    const headers = { Accept: "application/json" };
+    const isForm = args instanceof FormData;
+    if (!isForm) headers["Content-Type"] = "application/json";
     if (csrf) headers["X-CSRF-Token"] = csrf;
     const signal = AbortSignal.timeout(timeout);
     const address = RPCUrl(`rpc/${encodePath(name)}`);
-    return fetch(address, { method: "POST", headers, credentials: "same-origin", body: JSON.stringify(args), signal });
+    return fetch(address, { method: "POST", headers, credentials: "same-origin", body: isForm ? args : JSON.stringify(args), signal });
   }
 
   function RPCUrl(path) {
@@ -215,6 +217,19 @@
     return args;
   }
 
+  // Of a form with chosen files, a form in parts; JSON can't hold them.
+  function withFiles(element, args) {
+    const fields = [...(element.elements || [])].filter((field) => field.type === "file" && field.name && field.files.length > 0);
+    if (fields.length === 0) return args;
+    const form = new FormData();
+    for (const [name, value] of Object.entries(args)) {
+      if (Array.isArray(value)) for (const one of value) form.append(`${name}[]`, one);
+      else form.append(name, typeof value === "object" ? JSON.stringify(value) : value);
+    }
+    for (const field of fields) for (const file of field.files) form.append(field.name, file);
+    return form;
+  }
+
   function isField(element) {
     return ["INPUT", "SELECT", "TEXTAREA"].includes(element.tagName) && element.type !== "button";
   }
@@ -245,7 +260,7 @@
     try {
       do {
         calling.set(element, false);
-        await rpc(element.dataset.rpc, argumentsOf(element, submitter));
+        await rpc(element.dataset.rpc, withFiles(element, argumentsOf(element, submitter)));
       } while (calling.get(element));
       if (element.tagName === "FORM" && element.dataset.keep === undefined) element.reset();
     } catch (error) {

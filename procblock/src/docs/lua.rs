@@ -43,6 +43,11 @@ pub const MODULES: &[Function] = &[
     function("time.now", "", "Seconds since 1970, with decimals."),
     function("time.sleep", "duration", "Waits; holds no thread."),
     function("file.append", "path, text", "Adds text to the end of a file."),
+    function(
+        "file.copy",
+        "path, target",
+        "Copies a file of any kind and size, atomically; so is an upload kept: `file.copy(input_data.photo.file, \"photo.jpg\")`.",
+    ),
     function("file.exists", "path", "Whether there is such a file or folder."),
     function("file.list", "folder", "The names in a folder, sorted."),
     function("file.read", "path", "The text of a file of at most 16 MiB."),
