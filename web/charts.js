@@ -37,6 +37,7 @@ function addStyle() {
 .dropstar-chart-bar button[aria-pressed=true] { font-weight: bold; }
 .dropstar-chart .u-over { touch-action: pan-y; }
 .dropstar-chart .u-legend { font-size: .8rem; text-align: left; }
+.dropstar-chart .u-legend th, .dropstar-chart .u-legend td { border: 0; padding: 0 .2rem; white-space: nowrap; }
 .dropstar-chart .u-legend .u-value { font-variant-numeric: tabular-nums; }`);
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
 }
@@ -46,23 +47,25 @@ function secondsOf(text) {
   return found ? Number(found[1]) * UNITS[found[2]] : 3600;
 }
 
-// Three digits with a prefix: of bytes by 1,024, of everything else but percent by 1,000.
-function short(value, unit = "") {
-  if (value === null || value === undefined) return "–";
-  const isBytes = /^B\b/.test(unit);
-  const base = isBytes ? 1024 : 1000;
-  const prefixes = unit === "%" ? [""] : isBytes ? ["", "Ki", "Mi", "Gi", "Ti", "Pi"] : ["", "k", "M", "G", "T", "P"];
-  const from = isBytes ? base : 10 * base;
-  let size = Math.abs(value);
-  let place = 0;
-  while (size >= (place ? base : from) && place < prefixes.length - 1) {
-    size /= base;
-    place += 1;
-  }
-  const digits = size >= 100 || Number.isInteger(size) ? 0 : size >= 10 ? 1 : 2;
-  const text = `${value < 0 ? "-" : ""}${size.toFixed(digits)}`;
-  return [text, prefixes[place] + unit].filter(Boolean).join(" ");
+// Local time as a machine's administrator writes it: 2030-12-31 23:59:59.
+function clock(seconds) {
+  const date = new Date(seconds * 1000);
+  const two = (number) => String(number).padStart(2, "0");
+  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join("-");
+  return { day, time: [two(date.getHours()), two(date.getMinutes()), two(date.getSeconds())].join(":") };
 }
+
+// The time axis says the day where one begins, and seconds only where they differ.
+function timeTicks(ticks, every) {
+  return ticks.map((tick) => {
+    const { day, time } = clock(tick);
+    if (every >= 86400 || time === "00:00:00") return every >= 28 * 86400 ? day.slice(0, 7) : day.slice(5);
+    return every < 60 ? time : time.slice(0, 5);
+  });
+}
+
+// Bytes are divided where their units are.
+const BINARY_STEPS = Array.from({ length: 60 }, (_, power) => 2 ** power);
 
 // Charts that share their window, by name.
 const groups = new Map();
@@ -176,8 +179,17 @@ class Chart {
       width: Math.max(200, this.element.clientWidth || 600),
       height: this.height,
       scales: { x: { time: true, range: () => this.range }, y: { range: (_plot, min, max) => this.extent(min, max) } },
-      axes: [axis, { ...axis, size: 74, values: (_plot, ticks) => ticks.map((tick) => short(tick, this.unit)) }],
-      series: [{ value: (_plot, time) => (time ? new Date(time * 1000).toLocaleString() : "–") }, ...this.lines()],
+      padding: [8, 8, 0, 0],
+      axes: [
+        { ...axis, size: 30, values: (_plot, ticks, _axis, _space, every) => timeTicks(ticks, every) },
+        {
+          ...axis,
+          size: 74,
+          ...(/^B\b/.test(this.unit) && { incrs: BINARY_STEPS }),
+          values: (_plot, ticks) => ticks.map((tick) => this.dropstar.number(tick, this.unit)),
+        },
+      ],
+      series: [{ value: (_plot, time) => (time ? `${clock(time).day} ${clock(time).time}` : "–") }, ...this.lines()],
       bands: this.method === "stack" ? this.fields.slice(1).map((_, place) => ({ series: [place + 2, place + 1] })) : [],
       cursor: {
         drag: { x: true, y: false, setScale: false },
@@ -201,7 +213,7 @@ class Chart {
         stroke: colour,
         width: 1.5,
         fill: this.method === "line" ? undefined : `${colour}${this.method === "stack" ? "99" : "44"}`,
-        value: (_plot, _drawn, _series, index) => short(this.data[place + 1][index], this.unit),
+        value: (_plot, _drawn, _series, index) => this.dropstar.number(this.data[place + 1][index], this.unit),
       };
     });
   }
@@ -209,8 +221,10 @@ class Chart {
   // The ends of the scale: round ones, or those that the page wants at least.
   extent(min, max) {
     const [low, high] = this.limits;
-    const [from, to] = uPlot.rangeNum(low === null ? min ?? 0 : Math.min(low, min ?? low), Math.max(max ?? 0, high ?? -Infinity), 0.1, true);
-    return [low !== null && (min ?? low) >= low ? low : from, high !== null && (max ?? high) <= high ? high : to];
+    // Sums of rounded percentages are a little over their end. Nothing but zeros stands on the ground of a scale of one.
+    const [bottom, top] = [Math.min(min ?? 0, low ?? Infinity), Math.max(max ?? 0, high ?? -Infinity)];
+    const [from, to] = bottom === 0 && top === 0 ? [0, 1] : uPlot.rangeNum(bottom, top, 0.1, true);
+    return [low !== null && bottom >= low ? low : from, high !== null && top <= high * 1.02 ? high : to];
   }
 
   zoom(plot) {

@@ -16,6 +16,7 @@ mod driver;
 mod dropstar_demo;
 mod pages;
 mod site;
+mod system_monitor;
 
 #[path = "../acceptance/support/mod.rs"]
 #[allow(

@@ -71,6 +71,7 @@ pub const MODULES: &[Function] = &[
         "What a round-robin file holds: its step, its columns with their newest samples, its archives.",
     ),
     function("timeseries.last", "path", "The newest sample of a round-robin file."),
+    function("timeseries.safe_key", "key", "A series' `key` as file names have it: of `/home` it is `slashhome`."),
     function("timeseries.status", "", "Every series of this run: path, counts, newest sample, error."),
 ];
 

@@ -3,18 +3,19 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use unidist::timeseries::{Consolidation, Window};
+use unidist::timeseries::{Consolidation, Window, safe_key};
 
 use crate::host::api::Api;
 use crate::host::{Caller, HostError};
 use crate::value::{Map, Value};
 
-pub(super) const FUNCTIONS: &[&str] = &["timeseries.fetch", "timeseries.info", "timeseries.last", "timeseries.status"];
+pub(super) const FUNCTIONS: &[&str] =
+    &["timeseries.fetch", "timeseries.info", "timeseries.last", "timeseries.safe_key", "timeseries.status"];
 
 /// How far back `fetch` reads unless told, in seconds.
 const WINDOW_DEFAULT: i64 = 3600;
 
-/// `fetch(path, {from, to, resolution, consolidation})`, `info(path)`, `last(path)`, `status()`.
+/// `fetch(path, {from, to, resolution, consolidation})`, `info(path)`, `last(path)`, `safe_key(key)`, `status()`.
 ///
 /// `from` and `to` are seconds since 1970; not above zero they are relative to the present.
 pub(super) async fn call(api: &Api, caller: &Caller, name: &str, arguments: &[Value]) -> Result<Value, HostError> {
@@ -22,8 +23,12 @@ pub(super) async fn call(api: &Api, caller: &Caller, name: &str, arguments: &[Va
         return Ok(status(api));
     }
     let Some(path) = arguments.first().and_then(Value::as_str) else {
-        return Err(HostError::new("bad_argument", format!("{name} takes the path of a round-robin file")));
+        let wanted = if name == "timeseries.safe_key" { "key" } else { "path of a round-robin file" };
+        return Err(HostError::new("bad_argument", format!("{name} takes a {wanted}")));
     };
+    if name == "timeseries.safe_key" {
+        return Ok(safe_key(path).into());
+    }
     let path = caller.folder.join(path);
     if name == "timeseries.info" {
         return info(api, &path).await;
