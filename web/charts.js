@@ -31,7 +31,7 @@ function addStyle() {
   isStyled = true;
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(`${style}
-.dropstar-chart { position: relative; }
+.dropstar-chart { position: relative; overflow: hidden; }
 .dropstar-chart-bar { display: flex; flex-wrap: wrap; gap: .25rem; margin-bottom: .25rem; }
 .dropstar-chart-bar button { font: inherit; font-size: .8rem; padding: .1rem .5rem; }
 .dropstar-chart-bar button[aria-pressed=true] { font-weight: bold; }

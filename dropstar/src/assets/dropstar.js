@@ -311,8 +311,10 @@
     };
   }
 
-  // What is followed has changed: all of it is told from its beginning.
+  // What is followed has changed: all of it is told from its beginning. The old connection is closed at once: an event of
+  // it that came meanwhile would have the new one begin behind it.
   function openAnew() {
+    close();
     lastId = "";
     openSoon(0);
   }
@@ -356,6 +358,10 @@
       if (!source) openSoon(0);
     } else if (document.documentElement.dataset.followHidden === undefined) hiding = setTimeout(close, HIDDEN_MAX);
   });
+
+  // A page that was left is kept for the way back, with its connection, until the sixth one has no room for another.
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", ({ persisted }) => persisted && openSoon(0));
 
   function receive(kind, event) {
     for (const entry of followed.values()) {
@@ -482,6 +488,8 @@
   }
 
   async function bindChart(element) {
+    // With all the others of the page: followed later, it would open the connection anew.
+    on("series", element.dataset.chart, () => {});
     try {
       const { draw } = await import(RPCUrl("dropstar-charts.js"));
       if (draw) return await draw(element, dropstar);
