@@ -14,6 +14,7 @@ mod browser;
 mod charts;
 mod driver;
 mod dropstar_demo;
+mod following;
 mod pages;
 mod site;
 mod system_monitor;
