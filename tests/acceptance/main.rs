@@ -20,6 +20,7 @@ mod http;
 mod life;
 mod scripts;
 mod serve;
+mod sites;
 mod steps;
 mod stores;
 mod support;
