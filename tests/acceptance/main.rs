@@ -22,6 +22,7 @@ mod life;
 mod no_relay_chat;
 mod scripts;
 mod serve;
+mod sites;
 mod steps;
 mod stores;
 mod support;

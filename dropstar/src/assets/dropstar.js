@@ -14,6 +14,7 @@
 //   data-graph="series"                 an img: the picture of a series; data-from="-1h" its window; drawn again with
 //                                       each sample, or as data-every says
 //   data-chart="series"                 an interactive chart where the server has them, else the picture
+//   data-unit="B/s"                     a number is shown with this unit and a prefix: "%", "B" (by 1,024), "s", …
 //   data-html                           this element may be filled with HTML; all others get text
 //   data-error                          shows the message of a failed call; data-error="name" of that procedure alone
 //   data-follow-hidden                  of <html>: follow also while the tab is hidden (else it catches up when shown)
@@ -149,7 +150,8 @@
         if (Array.isArray(value)) return showRows(element, value);
         break;
     }
-    const text = asText(value);
+    const isNumber = element.dataset.unit !== undefined && typeof value === "number";
+    const text = isNumber ? number(value, element.dataset.unit) : asText(value);
     if (element.textContent !== text) element.textContent = text;
   }
 
@@ -185,6 +187,22 @@
   function asText(value) {
     if (value === null || value === undefined) return "";
     return typeof value === "object" ? JSON.stringify(value) : String(value);
+  }
+
+  // Three digits, a prefix and a unit: of bytes by 1,024, of percent none, of everything else by 1,000 from 10,000 on.
+  function number(value, unit = "") {
+    if (value === null || value === undefined) return "–";
+    const isBytes = /^B\b/.test(unit);
+    const base = isBytes ? 1024 : 1000;
+    const prefixes = unit === "%" ? [""] : isBytes ? ["", "Ki", "Mi", "Gi", "Ti", "Pi"] : ["", "k", "M", "G", "T", "P"];
+    let size = Math.abs(value);
+    let place = 0;
+    while (size >= (place || isBytes ? base : 10 * base) && place < prefixes.length - 1) {
+      size /= base;
+      place += 1;
+    }
+    const digits = size >= 100 || Number.isInteger(size) ? 0 : size >= 10 || unit === "%" ? 1 : 2;
+    return [`${value < 0 ? "-" : ""}${size.toFixed(digits)}`, prefixes[place] + unit].filter(Boolean).join("\u00a0");
   }
 
   function part(value, path) {
@@ -308,8 +326,10 @@
     };
   }
 
-  // What is followed has changed: all of it is told from its beginning.
+  // What is followed has changed: all of it is told from its beginning. The old connection is closed at once: an event of
+  // it that came meanwhile would have the new one begin behind it.
   function openAnew() {
+    close();
     lastId = "";
     openSoon(0);
   }
@@ -353,6 +373,10 @@
       if (!source) openSoon(0);
     } else if (document.documentElement.dataset.followHidden === undefined) hiding = setTimeout(close, HIDDEN_MAX);
   });
+
+  // A page that was left is kept for the way back, with its connection, until the sixth one has no room for another.
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", ({ persisted }) => persisted && openSoon(0));
 
   function receive(kind, event) {
     for (const entry of followed.values()) {
@@ -479,6 +503,8 @@
   }
 
   async function bindChart(element) {
+    // With all the others of the page: followed later, it would open the connection anew.
+    on("series", element.dataset.chart, () => {});
     try {
       const { draw } = await import(RPCUrl("dropstar-charts.js"));
       if (draw) return await draw(element, dropstar);
@@ -527,7 +553,7 @@
     if (period) repeat(period, () => callOf(element));
   }
 
-  const dropstar = { rpc, RPCUrl, fill, show, on, bind, duration, base, csrfToken, CallError };
+  const dropstar = { rpc, RPCUrl, fill, show, number, on, bind, duration, base, csrfToken, CallError };
   Object.assign(window, { dropstar, rpc, RPCUrl });
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => bind(document));
   else bind(document);
