@@ -11,6 +11,7 @@
     reason = "helpers of tests: what does not hold is a failed test"
 )]
 
+mod attacks;
 mod blocks;
 mod cases;
 mod children;
@@ -26,6 +27,7 @@ mod sites;
 mod steps;
 mod stores;
 mod support;
+mod terminal;
 mod threads;
 mod users;
 

@@ -19,6 +19,7 @@ mod following;
 mod no_relay_chat;
 mod pages;
 mod site;
+mod status;
 mod system_monitor;
 
 #[path = "../acceptance/support/mod.rs"]

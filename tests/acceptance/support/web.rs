@@ -68,14 +68,16 @@ impl Web {
         ))
     }
 
-    fn send(&self, request: &str) -> Reply {
+    /// Sends a whole request, which asks for the connection's end.
+    pub(crate) fn send(&self, request: impl AsRef<[u8]>) -> Reply {
+        let request = request.as_ref();
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(request).unwrap();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{request}\n{text}"));
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{text}"));
         let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap();
         Reply { status, head: head.to_lowercase(), raw_head: head.to_string(), body: body.to_string() }
     }
