@@ -160,7 +160,8 @@ impl State {
                 (key, known)
             }
         };
-        let mut loaded = match known.filter(Loaded::is_current) {
+        let current = known.and_then(|mut loaded| loaded.is_current(call.seen).then_some(loaded));
+        let mut loaded = match current {
             Some(loaded) => loaded,
             None => self.load(script, call, deadline).await?,
         };
