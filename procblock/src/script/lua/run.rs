@@ -308,6 +308,8 @@ impl State {
                 }
                 Stretch::Ended(ended) => return Err(Failed::Ended(ended)),
                 Stretch::Turn => {
+                    // Given back first: were all places held by calls that wait for their next turn, none would get one.
+                    turn.permit = None;
                     let next = Self::next_turn(turn.place, &self.aside);
                     turn = waiting::within(deadline, call.stop, next).await.map_err(Failed::Ended)?;
                 }
