@@ -18,6 +18,7 @@
 //   data-graph="series"                 an img: the picture of a series; data-from="-1h" its window; drawn again with
 //                                       each sample, or as data-every says
 //   data-chart="series"                 an interactive chart where the server has them, else the picture
+//   data-unit="B/s"                     a number is shown with this unit and a prefix: "%", "B" (by 1,024), "s", …
 //   data-html                           this element may be filled with HTML; all others get text
 //   data-error                          shows the message of a failed call; data-error="name" of that procedure alone
 //   data-follow-hidden                  of <html>: follow also while the tab is hidden (else it catches up when shown)
@@ -85,11 +86,13 @@
   }
 
   function post(name, args, timeout, csrf) {
-    const headers = { "Content-Type": "application/json", Accept: "application/json" };
+    const headers = { Accept: "application/json" };
+    const isForm = args instanceof FormData;
+    if (!isForm) headers["Content-Type"] = "application/json";
     if (csrf) headers["X-CSRF-Token"] = csrf;
     const signal = AbortSignal.timeout(timeout);
     const address = RPCUrl(`rpc/${encodePath(name)}`);
-    return fetch(address, { method: "POST", headers, credentials: "same-origin", body: JSON.stringify(args), signal });
+    return fetch(address, { method: "POST", headers, credentials: "same-origin", body: isForm ? args : JSON.stringify(args), signal });
   }
 
   function RPCUrl(path) {
@@ -151,7 +154,8 @@
         if (Array.isArray(value)) return showRows(element, value);
         break;
     }
-    const text = asText(value);
+    const isNumber = element.dataset.unit !== undefined && typeof value === "number";
+    const text = isNumber ? number(value, element.dataset.unit) : asText(value);
     if (element.textContent !== text) element.textContent = text;
   }
 
@@ -189,6 +193,22 @@
     return typeof value === "object" ? JSON.stringify(value) : String(value);
   }
 
+  // Three digits, a prefix and a unit: of bytes by 1,024, of percent none, of everything else by 1,000 from 10,000 on.
+  function number(value, unit = "") {
+    if (value === null || value === undefined) return "–";
+    const isBytes = /^B\b/.test(unit);
+    const base = isBytes ? 1024 : 1000;
+    const prefixes = unit === "%" ? [""] : isBytes ? ["", "Ki", "Mi", "Gi", "Ti", "Pi"] : ["", "k", "M", "G", "T", "P"];
+    let size = Math.abs(value);
+    let place = 0;
+    while (size >= (place || isBytes ? base : 10 * base) && place < prefixes.length - 1) {
+      size /= base;
+      place += 1;
+    }
+    const digits = size >= 100 || Number.isInteger(size) ? 0 : size >= 10 || unit === "%" ? 1 : 2;
+    return [`${value < 0 ? "-" : ""}${size.toFixed(digits)}`, prefixes[place] + unit].filter(Boolean).join("\u00a0");
+  }
+
   function part(value, path) {
     if (!path) return value;
     return path.split(".").reduce((inner, key) => (inner === null || inner === undefined ? undefined : inner[key]), value);
@@ -217,6 +237,19 @@
     }
     if (isField(element)) fieldsInto(args, [element]);
     return args;
+  }
+
+  // Of a form with chosen files, a form in parts; JSON can't hold them.
+  function withFiles(element, args) {
+    const fields = [...(element.elements || [])].filter((field) => field.type === "file" && field.name && field.files.length > 0);
+    if (fields.length === 0) return args;
+    const form = new FormData();
+    for (const [name, value] of Object.entries(args)) {
+      if (Array.isArray(value)) for (const one of value) form.append(`${name}[]`, one);
+      else form.append(name, typeof value === "object" ? JSON.stringify(value) : value);
+    }
+    for (const field of fields) for (const file of field.files) form.append(field.name, file);
+    return form;
   }
 
   function isField(element) {
@@ -249,7 +282,7 @@
     try {
       do {
         calling.set(element, false);
-        await rpc(element.dataset.rpc, argumentsOf(element, submitter));
+        await rpc(element.dataset.rpc, withFiles(element, argumentsOf(element, submitter)));
       } while (calling.get(element));
       if (element.tagName === "FORM" && element.dataset.keep === undefined) element.reset();
     } catch (error) {
@@ -297,8 +330,10 @@
     };
   }
 
-  // What is followed has changed: all of it is told from its beginning.
+  // What is followed has changed: all of it is told from its beginning. The old connection is closed at once: an event of
+  // it that came meanwhile would have the new one begin behind it.
   function openAnew() {
+    close();
     lastId = "";
     openSoon(0);
   }
@@ -342,6 +377,10 @@
       if (!source) openSoon(0);
     } else if (document.documentElement.dataset.followHidden === undefined) hiding = setTimeout(close, HIDDEN_MAX);
   });
+
+  // A page that was left is kept for the way back, with its connection, until the sixth one has no room for another.
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", ({ persisted }) => persisted && openSoon(0));
 
   function receive(kind, event) {
     for (const entry of followed.values()) {
@@ -515,6 +554,8 @@
   }
 
   async function bindChart(element) {
+    // With all the others of the page: followed later, it would open the connection anew.
+    on("series", element.dataset.chart, () => {});
     try {
       const { draw } = await import(RPCUrl("dropstar-charts.js"));
       if (draw) return await draw(element, dropstar);
@@ -563,7 +604,7 @@
     if (period) repeat(period, () => callOf(element));
   }
 
-  const dropstar = { rpc, RPCUrl, fill, show, on, bind, duration, base, csrfToken, CallError };
+  const dropstar = { rpc, RPCUrl, fill, show, number, on, bind, duration, base, csrfToken, CallError };
   Object.assign(window, { dropstar, rpc, RPCUrl });
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => bind(document));
   else bind(document);

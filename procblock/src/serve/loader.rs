@@ -7,7 +7,7 @@ use dropstar::{LoadFailure, Loaded, Loader, Package, Program, Purpose};
 
 use crate::instance::node_name;
 use crate::load::LoadError;
-use crate::script::Script;
+use crate::script::{Script, Seen};
 use crate::serve::definition::{Body, Definition};
 use crate::serve::package::{self, PackageFile};
 use crate::serve::page;
@@ -47,7 +47,14 @@ impl PageLoader {
         };
         let is_child = !path.extension().is_some_and(|ending| ending == "lua" || ending == "py");
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        ScriptProgram { surroundings: Arc::clone(&self.surroundings), script, allow, name, is_child }
+        ScriptProgram {
+            surroundings: Arc::clone(&self.surroundings),
+            script,
+            allow,
+            name,
+            is_child,
+            seen: Seen::default(),
+        }
     }
 
     fn globals(&self, data: &Map) -> Map {

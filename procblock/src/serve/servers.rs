@@ -78,7 +78,7 @@ impl Servers {
                 Arc::clone(server)
             }
             None => {
-                let shown = Shown::new(Arc::clone(&instance), surroundings.base.clone());
+                let shown = Shown::new(Arc::clone(&instance), surroundings.outputs().to_path_buf());
                 let loader = PageLoader::new(surroundings);
                 Arc::new(Server::start(all.clone(), Arc::new(loader), Arc::new(shown)).await?)
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dropstar::{EventKind, Failure, FailureKind, Graph, Sink};
-use unidist::timeseries::{Consolidation, FieldType, GraphFormat, GraphSpec, SeriesSpec, Window};
+use unidist::timeseries::{Consolidation, GraphFormat, GraphSpec, Measure, Window};
 use unidist::{Stop, Unidist};
 
 use crate::control::{page_value, status, status_of, threads};
@@ -14,10 +14,9 @@ use crate::host::{BoxFuture, HostError};
 use crate::instance::Instance;
 use crate::load::nearest;
 use crate::logging::{Page, RING_LINES_MAX, hidden, ring};
-use crate::series::{self, SeriesFailure, SeriesStatus, find_files};
+use crate::series::{self, Series, SeriesClient, SeriesFailure, SeriesStatus, find_files};
 use crate::serve::inside;
 use crate::thread::RunThread;
-
 use crate::value::{Map, Value};
 
 /// What may be asked for.
@@ -246,12 +245,12 @@ impl dropstar::Instance for Shown {
 
     fn follow(&self, sink: Sink) {
         let sink = Arc::new(sink);
-        let (told, folder) = (Arc::clone(&sink), self.folder.clone());
+        let (told, folder, client) = (Arc::clone(&sink), self.folder.clone(), self.instance.series.clone());
         self.instance.happenings.listen(Box::new(move |happening| match happening {
             Happening::Ran(thread) => told(EventKind::Thread, &thread.name, &|| thread_event(thread)),
-            Happening::Sampled { spec, time, values } => {
-                let name = name_in(&folder, &spec.path);
-                told(EventKind::Series, &name, &|| sample_event(&name, spec, time, values))
+            Happening::Sampled(series) => {
+                let name = name_in(&folder, &series.spec().path);
+                told(EventKind::Series, &name, &|| sample_event(&name, series, &client))
             }
         }));
         tokio::spawn(follow_log(sink, self.instance.stop.clone()));
@@ -261,14 +260,8 @@ impl dropstar::Instance for Shown {
         match kind {
             EventKind::Thread => self.instance.threads.get(name).map(|thread| thread_event(&thread)),
             EventKind::Series => {
-                let all = self.instance.series.status();
-                let status = all.iter().find(|status| self.name_of(&status.path) == name)?;
-                let last = status.last.iter().map(|(field, value)| (field.clone(), Value::from(*value)));
-                let mut event = Map::new();
-                event.insert("name".into(), name.into());
-                event.insert("time".into(), status.last_time.into());
-                event.insert("values".into(), Value::Object(last.collect()));
-                Some(event)
+                let client = &self.instance.series;
+                client.find(|path| self.name_of(path) == name).map(|series| sample_event(name, &series, client))
             }
             EventKind::Log => Some(log_event(&ring().newest(LOG_EVENT_LINES))),
             EventKind::Counter | EventKind::State | EventKind::Queue => None,
@@ -299,14 +292,21 @@ fn thread_event(thread: &RunThread) -> Map {
     event
 }
 
-/// Only what is stored as it is measured: of a COUNTER the file holds the rate, which is read from there.
-fn sample_event(name: &str, spec: &SeriesSpec, time: i64, values: &Map) -> Map {
-    let stored = spec.fields.iter().filter(|field| field.kind == FieldType::Gauge);
-    let stored = stored.map(|field| (field.name.clone(), values.get(&field.name).cloned().unwrap_or_default()));
+/// The newest sample as its file will hold it: rates of a COUNTER. A rate whose beginning was not seen by this process
+/// is not among the values; the file has it.
+fn sample_event(name: &str, series: &Series, client: &SeriesClient) -> Map {
+    let newest = client.newest(series);
+    let fields = series.spec().fields.iter().map(|field| field.name.clone());
+    let value_of = |measure| match measure {
+        Measure::Known(number) => Some(Value::from(number)),
+        Measure::Unknown => Some(Value::Null),
+        Measure::Unseen => None,
+    };
+    let values = fields.zip(newest.values).filter_map(|(field, measure)| Some((field, value_of(measure)?)));
     let mut event = Map::new();
     event.insert("name".into(), name.into());
-    event.insert("time".into(), time.into());
-    event.insert("values".into(), Value::Object(stored.collect()));
+    event.insert("time".into(), newest.time.into());
+    event.insert("values".into(), Value::Object(values.collect()));
     event
 }
 

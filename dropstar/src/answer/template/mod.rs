@@ -100,6 +100,9 @@ fn describe(error: &minijinja::Error, own: &str) -> String {
         text.push_str(": ");
         text.push_str(detail);
     }
+    if error.kind() == ErrorKind::UndefinedError {
+        text.push_str("; have the page return it, or write {{ NAME | default(\"\") }}");
+    }
     let mut cause = std::error::Error::source(error);
     while let Some(source) = cause {
         text.push_str(": ");
