@@ -441,7 +441,8 @@
 
   // A part of the value, or of what else is told with it, such as a run-thread's age.
   function showPart(element, event, value) {
-    const { field, json } = element.dataset;
+    const { field } = element.dataset;
+    const json = element.dataset.json;
     let shown = element.dataset.of === "event" ? undefined : part(value, field);
     if (shown === undefined && field) shown = part(event, field);
     show(element, json !== undefined && shown !== undefined ? asJson(shown, Number(json)) : (shown ?? element.dataset.default));
