@@ -180,6 +180,22 @@ fn what_can_not_be_changed_says_so() {
     }
 }
 
+#[test]
+fn a_change_of_what_is_gone_is_refused_in_words() {
+    let site = Fixture::new(&[]);
+    for (path, body, status) in [
+        ("/queues/none", "action=remove&id=%231", 404),
+        ("/queues/none", "action=steal", 400),
+        ("/state/none?key=k", "action=set&key=k&revision=7&value=1", 409),
+        ("/state/none?key=k", "action=delete&key=k&revision=7", 404),
+        ("/counters", "action=delete&name=none", 404),
+    ] {
+        let reply = send(&site, path, body);
+        assert_eq!(reply.status, status, "{path} {body}: {}", reply.text());
+        assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
+    }
+}
+
 /// Every change that is known, on a store that has something for each.
 fn changes() -> [(&'static str, &'static str); 5] {
     [

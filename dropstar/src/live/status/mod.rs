@@ -105,10 +105,11 @@ where
         Ok((_, changed)) if allowed.wants_json => Ok(answer::json(&changed.to_value())),
         Ok((change, changed)) => Ok(moved(&visit, &change.place_after(&changed))),
         Err(problem) if allowed.wants_json || problem.id.is_some() => Err(problem),
-        Err(problem) => {
-            let values = read(&visit).await.unwrap_or_default();
-            show(&visit, values, Some((problem, &given))).await
-        }
+        Err(problem) => match read(&visit).await {
+            Ok(values) => show(&visit, values, Some((problem, &given))).await,
+            // What it was about is gone, so there is no page of it to show the refusal on.
+            Err(_) => Err(problem),
+        },
     }
 }
 
