@@ -11,6 +11,7 @@
     reason = "helpers of tests: what does not hold is a failed test"
 )]
 
+mod attacks;
 mod blocks;
 mod cases;
 mod children;
@@ -22,9 +23,11 @@ mod life;
 mod no_relay_chat;
 mod scripts;
 mod serve;
+mod sites;
 mod steps;
 mod stores;
 mod support;
+mod terminal;
 mod threads;
 mod users;
 

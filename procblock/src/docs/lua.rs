@@ -76,7 +76,13 @@ pub const MODULES: &[Function] = &[
         "path, {from, to, resolution, consolidation}?",
         "Rows of a round-robin file; `from` (the last hour) and `to` are seconds since 1970, or not above 0 before now.",
     ),
+    function(
+        "timeseries.info",
+        "path",
+        "What a round-robin file holds: its step, its columns with their newest samples, its archives.",
+    ),
     function("timeseries.last", "path", "The newest sample of a round-robin file."),
+    function("timeseries.safe_key", "key", "A series' `key` as file names have it: of `/home` it is `slashhome`."),
     function("timeseries.status", "", "Every series of this run: path, counts, newest sample, error."),
 ];
 

@@ -12,7 +12,8 @@ another machine. A file that is dropped in or edited is live at the next request
 
 const FOLDER: &str = "A folder is a site: `pages/NAME.lua` (or `.py`, `.sh`, `.yaml`) is `/NAME` and `pages/index.lua` is `/`; \
 `templates/NAME.html` is filled with what it returns, and is a page by itself without one; `rpc/NAME.…` is `/rpc/NAME`; \
-`static/a.js` is `/a.js`. Names that begin with `_` or `.` are not served: layouts, includes, modules.";
+`static/a.js` is `/a.js`. Where a site has users its static files want a log-in, like its pages; what is in `public/` \
+instead anybody may read: the styles and scripts of pages that say `needs: nobody`. Names that begin with `_` or `.` are not served: layouts, includes, modules.";
 
 const DECLARED: &str = "A script says what it is in its leading comment lines, as YAML behind `--:` (Lua) or `#:` (Python, shell); a \
 YAML page says the same with keys beside its tags. An RPC takes POST alone unless it is `read only`.";

@@ -3,7 +3,7 @@
 //! A request's arguments are `input_data`, what else is known of it `request_state`. Pipe data starts as the `data` of
 //! the definition, so that no visitor can put a name among the results.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::block::{Block, InRequest, Input, Processed, Run};
 use crate::error::{RunError, RunErrorKind};
 use crate::host::{BoxFuture, Caller};
 use crate::instance::Instance;
-use crate::script::{Allow, Call, Limits, Script};
+use crate::script::{Allow, Call, Limits, Script, Seen};
 use crate::serve::environment::environment;
 use crate::value::{Map, Value, kind_name};
 
@@ -30,6 +30,13 @@ pub struct Surroundings {
     pub base: PathBuf,
 }
 
+impl Surroundings {
+    /// Where relative outputs go.
+    pub(super) fn outputs(&self) -> &Path {
+        self.folder.as_deref().unwrap_or(&self.base)
+    }
+}
+
 /// A dropped-in script.
 pub(super) struct ScriptProgram {
     pub(super) surroundings: Arc<Surroundings>,
@@ -39,6 +46,8 @@ pub(super) struct ScriptProgram {
     pub(super) name: String,
     /// Whether it is a child, which is given the arguments in its environment.
     pub(super) is_child: bool,
+    /// The server asks at each request whether the script's file has changed, and makes another program when it has.
+    pub(super) seen: Seen,
 }
 
 /// A block.
@@ -77,8 +86,8 @@ impl ScriptProgram {
         let instance = &self.surroundings.instance;
         let owner = instance.next_owner();
         let _locks = Locks { instance, owner: &owner };
-        let folder = self.surroundings.folder.as_ref().unwrap_or(&self.surroundings.base);
-        let caller = Caller { owner: owner.to_string(), folder: folder.clone(), script: self.name.clone() };
+        let folder = self.surroundings.outputs().to_path_buf();
+        let caller = Caller { owner: owner.to_string(), folder, script: self.name.clone() };
         let nothing = Map::new();
         let env = if self.is_child { environment(request) } else { Map::new() };
         let call = Call {
@@ -87,7 +96,7 @@ impl ScriptProgram {
             request_state: &request.state,
             input_data: &request.arguments,
             tag: "run",
-            cwd: folder,
+            cwd: &caller.folder,
             env: &env,
             block_parent: &Value::Null,
             caller: &caller,
@@ -95,6 +104,7 @@ impl ScriptProgram {
             timeout: Some(request.deadline.saturating_duration_since(Instant::now())),
             limits: Limits::default(),
             stop: &request.stop,
+            seen: Some(&self.seen),
         };
         match instance.scripts.call(&self.script, call).await {
             Ok(Value::Object(values)) => Ok(Answer { values }),

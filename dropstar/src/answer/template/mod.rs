@@ -14,7 +14,7 @@ use crate::Template;
 use crate::site::{Current, Files, Fresh};
 
 pub(crate) use names::{Names, OwnNames};
-pub(crate) use own::OwnTemplate;
+pub(crate) use own::{OwnTemplates, below};
 
 /// How much work one template may do, in minijinja's units of one instruction each.
 const FUEL: u64 = 10_000_000;
