@@ -184,7 +184,7 @@ class Chart {
         { ...axis, size: 30, values: (_plot, ticks, _axis, _space, every) => timeTicks(ticks, every) },
         {
           ...axis,
-          size: 74,
+          size: 80,
           ...(/^B\b/.test(this.unit) && { incrs: BINARY_STEPS }),
           values: (_plot, ticks) => ticks.map((tick) => this.dropstar.number(tick, this.unit)),
         },

@@ -116,6 +116,10 @@ fn what_comes_and_goes_is_shown_without_a_reload() {
     find(&served, &["eth0", "lo", "wlan<b>0"]);
     browser.wait_for("!document.querySelector(\"[data-key='network/eth0']\").hasAttribute('data-gone')");
     assert_eq!(browser.count("main b:not([data-value])"), 0);
+    // What nobody wanted is forgotten at once.
+    items.wait_for_text("[data-on=network]", "2 of 3 on");
+    find(&served, &["eth0", "wlan<b>0"]);
+    items.wait_for_text("[data-on=network]", "2 of 2 on");
 }
 
 #[test]
