@@ -79,7 +79,7 @@ fn every_tab_shows_what_the_machine_does() {
 fn what_is_switched_off_stays_off_over_a_reload_and_a_restart() {
     let served = Served::start(demo());
     let browser = Browser::open();
-    let is_on = |name: &str| format!("document.querySelector(\"{} input\").checked", switch("network", name));
+    let is_on = |name: &str| format!("document.querySelector(\"{} input:checked\")", switch("network", name));
     browser.go(&served.url("/items"));
     browser.wait_for(&is_on("eth0"));
     browser.wait_for(&format!("!{}", is_on("lo")));
