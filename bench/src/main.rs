@@ -1,8 +1,8 @@
 //! procblock's figures beside its peers, each pair measured in turns in one run.
 //!
 //! `procblock-bench [GROUP…]` prints a table; with `--write FILE` it replaces the table in that file. The groups are
-//! `start`, `lua`, `exec`, `check`, `series`, `shared`, `waiters`, `durable`, `node`, `idle` and `threads`. The programs
-//! `procblock` and `procblock-series` stand beside this one.
+//! `start`, `lua`, `exec`, `check`, `series`, `shared`, `waiters`, `durable`, `node`, `web`, `idle` and `threads`. The
+//! programs `procblock` and `procblock-series` stand beside this one.
 
 mod check;
 mod durable;
@@ -19,6 +19,7 @@ mod start;
 mod table;
 mod threads;
 mod waiters;
+mod web;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// What measures the rows of one group.
 type Measure = fn() -> Outcome<Vec<Row>>;
 
-const GROUPS: [(&str, Measure); 11] = [
+const GROUPS: [(&str, Measure); 12] = [
     ("start", start::rows),
     ("lua", lua::rows),
     ("exec", exec::rows),
@@ -41,6 +42,7 @@ const GROUPS: [(&str, Measure); 11] = [
     ("waiters", waiters::rows),
     ("durable", durable::rows),
     ("node", node::rows),
+    ("web", web::rows),
     ("idle", idle::rows),
     ("threads", threads::rows),
 ];

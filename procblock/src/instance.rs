@@ -86,6 +86,8 @@ pub struct Instance {
     /// Tells what happens to whoever listens.
     pub happenings: Arc<Happenings>,
     owners: AtomicU64,
+    /// What the names of holders of locks begin with.
+    owner_prefix: String,
     lock_owners: Arc<LockOwners>,
     /// Lists and workers that go on beside the blocks.
     pub background: Background,
@@ -131,6 +133,7 @@ impl Instance {
         });
         let script_config =
             ScriptConfig { python: config.python, functions: crate::host::api::functions(), ..ScriptConfig::default() };
+        let owner_prefix = format!("{}.{}.", config.name, std::process::id());
         let scripts = Scripts::new(Arc::clone(&host), Arc::new(keeper.clone()), script_config);
         Ok(Arc::new(Instance {
             name: config.name,
@@ -147,6 +150,7 @@ impl Instance {
             series,
             http,
             owners: AtomicU64::new(1),
+            owner_prefix,
             lock_owners,
             background: Background::default(),
             workers: Workers::default(),
@@ -164,7 +168,7 @@ impl Instance {
     /// A name for the holder of locks, unique on this machine.
     pub fn next_owner(&self) -> Arc<str> {
         let number = self.owners.fetch_add(1, Ordering::Relaxed);
-        format!("{}.{}.{number}", self.name, std::process::id()).into()
+        format!("{}{number}", self.owner_prefix).into()
     }
 
     /// Releases the locks that `owner` took by functions and still holds.

@@ -59,7 +59,7 @@ impl RouteKind {
         match route {
             Route::Page(_) => RouteKind::Page,
             Route::Procedure(_) | Route::Own(Own::Procedures) => RouteKind::Procedure,
-            Route::Static(_) | Route::Folder(_) => RouteKind::Static,
+            Route::Static(_) | Route::Public(_) | Route::Folder(_) => RouteKind::Static,
             Route::Own(Own::Graph | Own::Series) => RouteKind::Graph,
             Route::Own(Own::Events) => RouteKind::Events,
             Route::Own(_) => RouteKind::Own,
@@ -68,12 +68,23 @@ impl RouteKind {
     }
 }
 
+/// Up to this usual time requests are quick: dozens that are ready at once are answered in a few milliseconds.
+const QUICK: Duration = Duration::from_micros(50);
+
+/// A request that took longer counts as this, so that a single slow one does not matter for long.
+const SLOW: Duration = Duration::from_millis(1);
+
+/// How many requests the usual time is made of.
+const USUAL_OF: u64 = 16;
+
 /// The counts. Adding to them never waits.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     kinds: [Counts; RouteKind::ALL.len()],
     connections: AtomicU64,
     connections_open: AtomicU64,
+    /// How long requests take of late, in nanoseconds.
+    usual: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -115,8 +126,17 @@ impl Traffic {
         for count in [counts.statuses.get(class), counts.durations.get(bucket)].into_iter().flatten() {
             count.fetch_add(1, Ordering::Relaxed);
         }
+        let nanoseconds = u64::try_from(took.min(SLOW).as_nanos()).unwrap_or_default();
+        let usual = self.usual.load(Ordering::Relaxed);
+        // Another that is added meanwhile may be forgotten: it is an estimate.
+        self.usual.store(usual - usual / USUAL_OF + nanoseconds / USUAL_OF, Ordering::Relaxed);
         let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         counts.microseconds.fetch_add(microseconds, Ordering::Relaxed);
+    }
+
+    /// Whether requests of late took so little time that one may wait for the others.
+    pub(crate) fn is_quick(&self) -> bool {
+        Duration::from_nanos(self.usual.load(Ordering::Relaxed)) < QUICK
     }
 
     /// Writes them.
@@ -171,6 +191,19 @@ mod tests {
         for (index, (kind, _)) in RouteKind::ALL.iter().enumerate() {
             assert_eq!(*kind as usize, index);
         }
+    }
+
+    #[test]
+    fn requests_are_quick_unless_several_of_late_were_slow() {
+        let traffic = Traffic::default();
+        let add = |took| traffic.add(RouteKind::Page, StatusCode::OK, took);
+        assert!(traffic.is_quick());
+        add(Duration::from_secs(60));
+        assert!(!traffic.is_quick());
+        (0..10).for_each(|_| add(Duration::from_micros(10)));
+        assert!(traffic.is_quick());
+        (0..3).for_each(|_| add(Duration::from_millis(5)));
+        assert!(!traffic.is_quick());
     }
 
     #[test]

@@ -50,9 +50,11 @@ pub(crate) async fn serve<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let limits = listening.serving.load().config.limits.clone();
+    let serving = listening.serving.load_full();
+    let (limits, traffic) = (serving.config.limits.clone(), Arc::clone(&serving.surroundings.traffic));
+    drop(serving);
     let pace = Pace::new();
-    let stream = TokioIo::new(Paced::new(stream, Arc::clone(&pace)));
+    let stream = TokioIo::new(Paced::new(stream, Arc::clone(&pace), traffic));
     let requests = requests(listening, ends, Arc::clone(&pace));
     match protocol {
         Protocol::One => {

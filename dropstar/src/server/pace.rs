@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::Limits;
 use crate::answer::AnswerBody;
+use crate::live::traffic::Traffic;
 
 /// No such moment.
 const NEVER: u64 = u64::MAX;
@@ -137,12 +138,16 @@ impl Body for Sent {
 pub(crate) struct Paced<S> {
     stream: S,
     pace: Arc<Pace>,
+    /// How long requests take.
+    traffic: Arc<Traffic>,
+    /// Whether the next answer has not yet let other requests go first.
+    gives_way: bool,
 }
 
 impl<S> Paced<S> {
     /// A stream and where it is noted.
-    pub(crate) fn new(stream: S, pace: Arc<Pace>) -> Self {
-        Paced { stream, pace }
+    pub(crate) fn new(stream: S, pace: Arc<Pace>, traffic: Arc<Traffic>) -> Self {
+        Paced { stream, pace, traffic, gives_way: false }
     }
 }
 
@@ -156,12 +161,24 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
             self.pace.bytes_came();
+            self.gives_way = true;
         }
         read
     }
 }
 
 impl<S> Paced<S> {
+    /// Once for each request: answers that are written one right after the other wake their reader once, which on one
+    /// machine costs more than a small page. So while requests are quick an answer waits until those that are ready too
+    /// have had their turn.
+    fn gives_way(&mut self, context: &Context<'_>) -> bool {
+        let gives_way = std::mem::take(&mut self.gives_way) && self.traffic.is_quick();
+        if gives_way {
+            context.waker().wake_by_ref();
+        }
+        gives_way
+    }
+
     fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_pending() {
             self.pace.is_not_taken()
@@ -174,6 +191,9 @@ impl<S> Paced<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.gives_way(context) {
+            return Poll::Pending;
+        }
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.note(written)
     }
@@ -183,6 +203,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.gives_way(context) {
+            return Poll::Pending;
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.note(written)
     }

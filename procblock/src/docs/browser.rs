@@ -21,7 +21,7 @@ const ROWS: &[(&str, &str)] = &[
     ),
     (
         "data-args",
-        "The arguments: JSON, or a selector of the form or fields that hold them. A form or field brings its own.",
+        "The arguments: JSON, or a selector of the form or fields that hold them. A form or field brings its own; of a form also the files that were chosen.",
     ),
     ("data-confirm=\"Sure?\"", "Asks first."),
     ("data-every=\"5s\"", "Calls again and again; with `data-graph`, draws again. Not in a hidden tab."),

@@ -108,6 +108,18 @@ pub struct Call<'a> {
     pub limits: Limits,
     /// Ends it when requested.
     pub stop: &'a Stop,
+    /// Of whoever has just seen that the script's own file is the version that this stands for: it is not looked at again.
+    pub seen: Option<&'a Seen>,
+}
+
+/// One version of a script's file, known by who made it: a clone stands for the same one.
+#[derive(Debug, Clone, Default)]
+pub struct Seen(Arc<()>);
+
+impl PartialEq for Seen {
+    fn eq(&self, other: &Seen) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// The values of one request. Made when a script can look at them: most pages do not.

@@ -114,6 +114,7 @@ impl Bench {
             timeout: self.timeout,
             limits: self.limits,
             stop: &self.stop,
+            seen: None,
         };
         self.scripts.call(script, call).await
     }

@@ -7,7 +7,7 @@ use dropstar::{LoadFailure, Loaded, Loader, Package, Program, Purpose};
 
 use crate::instance::node_name;
 use crate::load::LoadError;
-use crate::script::Script;
+use crate::script::{Script, Seen};
 use crate::serve::definition::{Body, Definition};
 use crate::serve::package::{self, PackageFile};
 use crate::serve::page;
@@ -47,7 +47,14 @@ impl PageLoader {
         };
         let is_child = !path.extension().is_some_and(|ending| ending == "lua" || ending == "py");
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        ScriptProgram { surroundings: Arc::clone(&self.surroundings), script, allow, name, is_child }
+        ScriptProgram {
+            surroundings: Arc::clone(&self.surroundings),
+            script,
+            allow,
+            name,
+            is_child,
+            seen: Seen::default(),
+        }
     }
 
     fn globals(&self, data: &Map) -> Map {
@@ -82,10 +89,11 @@ impl Loader for PageLoader {
     }
 
     fn load_package(&self, file: &Path) -> Result<(Package, Vec<PathBuf>), LoadFailure> {
-        let PackageFile { static_folder, pages, procedures, files, .. } =
+        let PackageFile { static_folder, public_folder, pages, procedures, files, .. } =
             package::load(file).map_err(|error| failure(file, &error))?;
         let package = Package {
             static_folder: static_folder.map(|(folder, _)| folder),
+            public_folder: public_folder.map(|(folder, _)| folder),
             pages: pages.into_iter().map(|(name, found)| (name, self.bind_or_fail(found))).collect(),
             procedures: procedures.into_iter().map(|(name, found)| (name, self.bind_or_fail(found))).collect(),
         };

@@ -13,7 +13,7 @@ use crate::block::{Block, InRequest, Input, Processed, Run};
 use crate::error::{RunError, RunErrorKind};
 use crate::host::{BoxFuture, Caller};
 use crate::instance::Instance;
-use crate::script::{Allow, Call, Limits, Script};
+use crate::script::{Allow, Call, Limits, Script, Seen};
 use crate::serve::environment::environment;
 use crate::value::{Map, Value, kind_name};
 
@@ -46,6 +46,8 @@ pub(super) struct ScriptProgram {
     pub(super) name: String,
     /// Whether it is a child, which is given the arguments in its environment.
     pub(super) is_child: bool,
+    /// The server asks at each request whether the script's file has changed, and makes another program when it has.
+    pub(super) seen: Seen,
 }
 
 /// A block.
@@ -102,6 +104,7 @@ impl ScriptProgram {
             timeout: Some(request.deadline.saturating_duration_since(Instant::now())),
             limits: Limits::default(),
             stop: &request.stop,
+            seen: Some(&self.seen),
         };
         match instance.scripts.call(&self.script, call).await {
             Ok(Value::Object(values)) => Ok(Answer { values }),

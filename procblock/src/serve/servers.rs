@@ -121,6 +121,11 @@ impl Servers {
         Ok(())
     }
 
+    /// All that is served.
+    pub async fn configs(&self) -> Vec<ServeConfig> {
+        self.state.lock().await.served.concat()
+    }
+
     /// Where everything is reached.
     pub fn urls(&self) -> Vec<Url> {
         self.urls.lock().clone()

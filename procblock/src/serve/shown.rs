@@ -15,11 +15,13 @@ use crate::instance::Instance;
 use crate::load::nearest;
 use crate::logging::{Page, RING_LINES_MAX, hidden, ring};
 use crate::series::{self, Series, SeriesClient, SeriesFailure, SeriesStatus, find_files};
+use crate::serve::inside;
 use crate::thread::RunThread;
 use crate::value::{Map, Value};
 
 /// What may be asked for.
-const CALLS: &[&str] = &["status", "threads", "logs", "series", "series.fetch", "sources"];
+const CALLS: &[&str] =
+    &["about", "status", "threads", "thread", "logs", "series", "series.info", "series.fetch", "sources"];
 
 /// Lines of `logs` unless told otherwise.
 const LOG_LINES: u64 = 100;
@@ -49,11 +51,16 @@ impl Shown {
         let text = |key: &str| arguments.get(key).and_then(Value::as_str);
         let number = |key: &str| arguments.get(key).and_then(Value::as_u64);
         match name {
+            "about" => Ok(self.about()),
             "status" => match text("name") {
                 Some(name) => status_of(&self.instance, name).map_err(refused),
                 None => Ok(status(&self.instance, &self.instance.hello())),
             },
-            "threads" => Ok(threads(&self.instance)),
+            "threads" => Ok(self.threads()),
+            "thread" => {
+                let name = text("name").ok_or_else(|| failed("thread takes {name}"))?;
+                inside::thread(&self.instance, name, |path| self.name_of(path)).map_err(refused)
+            }
             "logs" => {
                 let count = number("lines").unwrap_or(LOG_LINES).min(RING_LINES_MAX as u64);
                 let count = usize::try_from(count).unwrap_or(RING_LINES_MAX);
@@ -62,6 +69,7 @@ impl Shown {
                 Ok(page_value(&page))
             }
             "series" => self.series().await,
+            "series.info" => self.info(text("series").ok_or_else(|| failed("series.info takes {series}"))?).await,
             "series.fetch" => self.fetch(arguments).await,
             "sources" => self.sources(text("file")).await,
             _ => {
@@ -70,6 +78,56 @@ impl Shown {
                 Err(failed(format!("there is no call {name:?}; there are: {}{hint}", CALLS.join(", "))))
             }
         }
+    }
+
+    fn about(&self) -> Value {
+        let version = ("procblock".to_string(), Value::from(env!("CARGO_PKG_VERSION")));
+        Value::Object(Map::from_iter([
+            ("name".to_string(), self.instance.name.clone().into()),
+            ("versions".to_string(), Value::Object(Map::from_iter([version]))),
+        ]))
+    }
+
+    /// Every run-thread's state, with how long its runs took.
+    fn threads(&self) -> Value {
+        let mut all = threads(&self.instance);
+        for (name, value) in all.as_object_mut().into_iter().flatten() {
+            if let (Some(thread), Value::Object(map)) = (self.instance.threads.get(name), value) {
+                map.insert("durations".into(), inside::durations(&thread));
+            }
+        }
+        all
+    }
+
+    /// A series, its file's structure, and what stores to it.
+    async fn info(&self, name: &str) -> Result<Value, Failure> {
+        let path = self.path_of(name)?;
+        let stored = self.instance.series.status().into_iter().find(|status| status.path == path);
+        let mut map = match stored.map(|status| self.series_value(&status)) {
+            Some(Value::Object(map)) => map,
+            _ => self.unstored(&path),
+        };
+        match self.instance.series.info(&path).await {
+            Ok(definition) => {
+                map.insert("file".into(), serde_json::to_value(definition).unwrap_or_default());
+                map.insert("size".into(), std::fs::metadata(&path).ok().map(|metadata| metadata.len()).into());
+            }
+            Err(error) if error.kind == series::FailureKind::Missing => {}
+            Err(error) => {
+                map.insert("file_error".into(), error.to_string().into());
+            }
+        }
+        map.extend(inside::storing(&self.instance, &path));
+        Ok(Value::Object(map))
+    }
+
+    /// A series that lies in the folder without this run storing to it.
+    fn unstored(&self, path: &Path) -> Map {
+        let mut map = Map::new();
+        map.insert("name".into(), self.name_of(path).into());
+        map.insert("path".into(), path.to_string_lossy().into());
+        map.insert("is_stored".into(), false.into());
+        map
     }
 
     /// A series' name: its file relative to the folder, without `.rrd`.
@@ -102,11 +160,7 @@ impl Shown {
         let others = tokio::task::spawn_blocking(move || find_files(&folder, |_| {})).await;
         let others = others.map_err(|error| failed(error.to_string()))?;
         for path in others.iter().filter(|path| !stored.iter().any(|status| status.path == **path)) {
-            let mut map = Map::new();
-            map.insert("name".into(), self.name_of(path).into());
-            map.insert("path".into(), path.to_string_lossy().into());
-            map.insert("is_stored".into(), false.into());
-            all.push(Value::Object(map));
+            all.push(Value::Object(self.unstored(path)));
         }
         Ok(Value::Array(all))
     }
@@ -145,9 +199,16 @@ impl Shown {
         table.map(|table| table.to_json()).map_err(|error| unread(&error))
     }
 
-    /// The files of the instance; one of them with its text.
+    /// The files of the instance and of its sites; the text of one of them.
     async fn sources(&self, file: Option<&str>) -> Result<Value, Failure> {
-        let files = self.instance.sources();
+        let configs = self.instance.servers.configs().await;
+        let mut files = self.instance.sources();
+        let served = tokio::task::spawn_blocking(move || inside::site_files(&configs)).await;
+        for path in served.map_err(|error| failed(error.to_string()))? {
+            if !files.contains(&path) {
+                files.push(path);
+            }
+        }
         let Some(wanted) = file else {
             return Ok(files.iter().map(|path| Value::from(path.to_string_lossy())).collect());
         };

@@ -48,6 +48,7 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
         timeout: run.timeout(step.timeout),
         limits,
         stop: &run.stop,
+        seen: None,
     };
     let called = run.instance.scripts.call(script, call).await;
     match called.map_err(|error| place_of_step(stopped(error, &run.stop)))? {

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::failure::{self, ChunkName};
 use super::parameters::Parameters;
 use crate::error::RunError;
+use crate::script::Seen;
 use crate::script::files;
 use crate::script::identity::Identity;
 
@@ -45,6 +46,11 @@ impl Sources {
     /// Whether no file was changed since it was read. Blocks for a `stat` of each.
     fn are_current(&mut self) -> bool {
         self.files.iter_mut().all(SourceFile::is_current)
+    }
+
+    /// Whether there is one file, and no change of it can go unseen.
+    fn is_one_settled(&self) -> bool {
+        matches!(self.files.as_slice(), [file] if file.is_settled)
     }
 
     fn add(&mut self, path: &Path, identity: Identity, content: &[u8]) {
@@ -93,12 +99,20 @@ pub(super) struct Loaded {
     pub(super) wanted: [bool; 8],
     /// Of a file: what its text tells of `ProcessBlock`.
     parameters: Option<Parameters>,
+    /// The version that its only file was found to be.
+    seen: Option<Seen>,
 }
 
 impl Loaded {
-    /// Whether it may be used again.
-    pub(super) fn is_current(&self) -> bool {
-        self.sources.lock().are_current()
+    /// Whether it may be used again, for a call that comes with this.
+    pub(super) fn is_current(&mut self, seen: Option<&Seen>) -> bool {
+        if seen.is_some() && self.seen.as_ref() == seen {
+            return true;
+        }
+        let mut sources = self.sources.lock();
+        let is_current = sources.are_current();
+        self.seen = seen.filter(|_| is_current && sources.is_one_settled()).cloned();
+        is_current
     }
 
     /// A script whose file-level code is still to run.
@@ -111,7 +125,15 @@ impl Loaded {
         let function = compile(lua, &environment, &sources, (&path.to_string_lossy(), &content))
             .map_err(|error| failure::from_lua(&error, &sources.lock().chunks))?;
         let parameters = Parameters::read(&content);
-        Ok(Loaded { text: None, sources, environment, entry: Entry::Process(function), wanted: [true; 8], parameters })
+        Ok(Loaded {
+            text: None,
+            sources,
+            environment,
+            entry: Entry::Process(function),
+            wanted: [true; 8],
+            parameters,
+            seen: None,
+        })
     }
 
     /// A text of a block file, whose first line is `first_line` there.
@@ -129,7 +151,7 @@ impl Loaded {
         let takes_any = text.contains("...");
         let wanted = ARGUMENTS.map(|argument| takes_any || text.contains(argument));
         let text = Some(Arc::clone(text));
-        Ok(Loaded { text, sources, environment, entry: Entry::Body(function), wanted, parameters: None })
+        Ok(Loaded { text, sources, environment, entry: Entry::Body(function), wanted, parameters: None, seen: None })
     }
 
     /// Uses the global `ProcessBlock`, when the code that ran has defined it; whether it has.

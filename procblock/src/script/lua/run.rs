@@ -160,7 +160,8 @@ impl State {
                 (key, known)
             }
         };
-        let mut loaded = match known.filter(Loaded::is_current) {
+        let current = known.and_then(|mut loaded| loaded.is_current(call.seen).then_some(loaded));
+        let mut loaded = match current {
             Some(loaded) => loaded,
             None => self.load(script, call, deadline).await?,
         };
@@ -307,6 +308,8 @@ impl State {
                 }
                 Stretch::Ended(ended) => return Err(Failed::Ended(ended)),
                 Stretch::Turn => {
+                    // Given back first: were all places held by calls that wait for their next turn, none would get one.
+                    turn.permit = None;
                     let next = Self::next_turn(turn.place, &self.aside);
                     turn = waiting::within(deadline, call.stop, next).await.map_err(Failed::Ended)?;
                 }

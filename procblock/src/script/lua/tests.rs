@@ -257,6 +257,22 @@ async fn long_scripts_leave_the_workers_to_others() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_take_every_place_beside_the_workers_take_turns() {
+    let bench = std::sync::Arc::new(Bench::new().within(Duration::from_secs(60)));
+    let places = 4 * std::thread::available_parallelism().unwrap().get();
+    let calls: Vec<_> = (0..places + 2)
+        .map(|_| {
+            let bench = std::sync::Arc::clone(&bench);
+            let compute = "local ends = time.monotonic() + 0.4 while time.monotonic() < ends do end return {n = 1}";
+            tokio::spawn(async move { bench.lua(compute).await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap(), Ok(json!({"n": 1})));
+    }
+}
+
 #[tokio::test]
 async fn a_runtime_with_one_thread_works_too() {
     let bench = Bench::new().within(Duration::from_millis(50));
