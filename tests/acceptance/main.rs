@@ -18,6 +18,7 @@ mod command_line;
 mod control;
 mod http;
 mod life;
+mod load;
 mod scripts;
 mod serve;
 mod steps;
