@@ -95,7 +95,7 @@ site_#:
     - shell: df -P "${folder:-/}" | tail -1
       output: lines
       on error: continue
-    - exec: [ping, -c, 1, "${host}"]
+    - exec: [test, -n, "${host}"]
       if: is_watched and limit >= 10
       retry: {attempts: 3, delay: 1s}
     - lua: |

@@ -37,6 +37,9 @@ pub struct ServeConfig {
     pub sites: Vec<Site>,
     /// TLS; none is plain HTTP.
     pub tls: Option<Tls>,
+    /// How long a browser that came by TLS asks this host only so, at each of its ports (Strict-Transport-Security). It
+    /// means nothing without `tls`; zero says nothing to browsers. Default: 30 days.
+    pub strict_transport: Duration,
     /// A public address without TLS or without users is allowed. Default: no.
     pub is_insecure: bool,
     /// Every Host is accepted. Default: no, because of DNS rebinding.
@@ -63,6 +66,7 @@ impl ServeConfig {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT_DEFAULT),
             sites,
             tls: None,
+            strict_transport: Duration::from_secs(30 * 86_400),
             is_insecure: false,
             any_host: false,
             dev: false,

@@ -23,7 +23,7 @@ pub enum Need {
 /// What a page or RPC says about itself: the leading `--:` or `#:` lines of a file, or keys of its YAML.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Declaration {
-    /// The title of the page.
+    /// The title of the page. Default: its name.
     pub title: Option<String>,
     /// Whether it changes nothing, so that an RPC may be called by GET. Default: no.
     pub is_read_only: bool,
@@ -83,4 +83,7 @@ pub enum ArgumentKind {
     List,
     /// A JSON mapping.
     Mapping,
+    /// A file of a form in parts, which nothing that a client writes can pass for: `{file, name, type, size}`, `file` being
+    /// the path of a temporary file.
+    File,
 }

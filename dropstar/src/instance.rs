@@ -15,7 +15,8 @@ pub trait Instance: Send + Sync {
     /// The shared things.
     fn unidist(&self) -> &Unidist;
 
-    /// Asks the instance by name, as its control socket does: `status`, `logs`, `series`, `sources`.
+    /// Asks the instance by name, as its control socket does: `about`, `status`, `threads`, `thread`,
+    /// `logs`, `series`, `series.info`, `series.fetch`, `sources`.
     ///
     /// # Errors
     /// The name is unknown, an argument is wrong, or what was asked for is not there.

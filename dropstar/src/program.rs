@@ -110,6 +110,8 @@ pub struct Loaded {
 pub struct Package {
     /// The folder of static files. Absolute.
     pub static_folder: Option<PathBuf>,
+    /// The folder of static files that anybody may read, log-in or not. Absolute.
+    pub public_folder: Option<PathBuf>,
     /// Pages by name, without their mount.
     pub pages: BTreeMap<String, Loaded>,
     /// Procedures by name, without their mount.

@@ -9,8 +9,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use dropstar::{
-    Answer, BoxFuture, Declaration, Failure, FailureKind, Graph, Instance, LoadFailure, Loaded, Loader, Map, Package,
-    Program, Purpose, Request, ServeConfig, Server, Site, SiteContent, Value,
+    Answer, BoxFuture, Declaration, EventKind, Failure, FailureKind, Graph, Instance, LoadFailure, Loaded, Loader, Map,
+    Package, Program, Purpose, Request, ServeConfig, Server, Sink, Site, SiteContent, Value,
 };
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Runtime;
@@ -50,11 +50,17 @@ impl Instance for Nothing {
     }
 
     fn call<'a>(&'a self, name: &'a str, _arguments: Map) -> BoxFuture<'a, Result<Value, Failure>> {
-        Box::pin(async move { Ok(name.into()) })
+        Box::pin(async move { Err(Failure { kind: FailureKind::Missing, text: name.into(), place: None }) })
     }
 
     fn draw<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
-        Box::pin(async move { Err(Failure { kind: FailureKind::Failed, text: graph.series.clone(), place: None }) })
+        Box::pin(async move { Err(Failure { kind: FailureKind::Missing, text: graph.series.clone(), place: None }) })
+    }
+
+    fn follow(&self, _sink: Sink) {}
+
+    fn newest(&self, _kind: EventKind, _name: &str) -> Option<Map> {
+        None
     }
 }
 

@@ -3,25 +3,17 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use unidist::timeseries::SeriesSpec;
 
+use crate::series::Series;
 use crate::thread::RunThread;
-use crate::value::Map;
 
 /// Something that happened.
 #[derive(Clone, Copy)]
 pub enum Happening<'a> {
     /// A run of a run-thread has ended; its state knows how.
     Ran(&'a RunThread),
-    /// A sample was given to a series.
-    Sampled {
-        /// The series.
-        spec: &'a SeriesSpec,
-        /// In seconds since 1970, on a multiple of the interval.
-        time: i64,
-        /// The fields among others.
-        values: &'a Map,
-    },
+    /// A sample was given to a series; its client knows it.
+    Sampled(&'a Series),
 }
 
 /// Is told what happens; gives false when it wants to hear no more. Must not wait.
@@ -57,6 +49,8 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;
 
+    use unidist::timeseries::{FieldSpec, SeriesSpec};
+
     use super::*;
 
     #[test]
@@ -64,9 +58,11 @@ mod tests {
         let (happenings, heard) = (Happenings::default(), Arc::new(AtomicUsize::new(0)));
         let count = Arc::clone(&heard);
         happenings.listen(Box::new(move |_| count.fetch_add(1, Ordering::Relaxed) < 1));
-        let spec = SeriesSpec::new("a.rrd", std::time::Duration::from_secs(5), Vec::new());
+        let client = crate::series::SeriesClient::new("/nowhere/procblock-series".into());
+        let fields = vec![FieldSpec::gauge("a")];
+        let series = client.declare(SeriesSpec::new("/a.rrd", std::time::Duration::from_secs(5), fields)).unwrap();
         for _ in 0..4 {
-            happenings.tell(Happening::Sampled { spec: &spec, time: 5, values: &Map::new() });
+            happenings.tell(Happening::Sampled(&series));
         }
         assert_eq!(heard.load(Ordering::Relaxed), 2);
     }

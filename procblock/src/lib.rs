@@ -9,6 +9,7 @@ pub mod background;
 pub mod block;
 pub mod cli;
 pub mod control;
+mod cores;
 pub mod docs;
 pub mod error;
 pub mod expr;

@@ -80,7 +80,12 @@ fn of_several_instances_one_must_be_named() {
     two.wait_for_result();
     let ended = command(&one, &["counter", "get", "x"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended}");
-    assert!(ended.stderr.contains("several instances are running: name one\n"), "{ended}");
+    assert!(
+        ended.stderr.contains(
+            "several instances are running: name one, as in: procblock status NAME, or procblock counter list -i NAME\n"
+        ),
+        "{ended}"
+    );
     assert!(ended.stderr.contains("block") && ended.stderr.contains("other"), "{ended}");
     printed(&one, &["counter", "set", "x", "-5", "-i", "other"]);
     assert_eq!(printed(&one, &["counter", "get", "x", "--instance", "other"]), "-5\n");

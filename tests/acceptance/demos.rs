@@ -15,7 +15,7 @@ use unidist::timeseries::safe_key;
 use crate::support::{Ended, Run, Running, eventually, is_png, last_update, log_texts, rrd_info};
 
 /// Demos that are sites, tried in `serve.rs` and in browsers.
-const SITES: [&str; 3] = ["dropstar_demo", "example_site", "hello_site"];
+const SITES: [&str; 5] = ["dropstar_demo", "example_site", "hello_site", "no_relay_chat", "system_monitor"];
 
 /// Demos that run until they are stopped; the others have an expected text.
 const MONITORS: [&str; 2] = ["machine_monitor", "simplest_monitor"];

@@ -11,19 +11,24 @@
     reason = "helpers of tests: what does not hold is a failed test"
 )]
 
+mod attacks;
 mod blocks;
 mod cases;
 mod children;
 mod command_line;
 mod control;
+mod first_site;
 mod http;
 mod life;
 mod load;
+mod no_relay_chat;
 mod scripts;
 mod serve;
+mod sites;
 mod steps;
 mod stores;
 mod support;
+mod terminal;
 mod threads;
 mod users;
 

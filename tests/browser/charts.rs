@@ -72,6 +72,61 @@ fn a_chart_grows_with_each_sample_and_zooms() {
     assert_eq!(browser.problems(), [""; 0]);
 }
 
+/// Rates are told with each sample, so that the file is read once: with the page, or once more when the first sample came
+/// after it.
+#[cfg(feature = "charts")]
+#[test]
+fn a_chart_of_rates_grows_without_being_read_again() {
+    let block = "__usage: {longrunning: true}
+serve: {port: 0, folder: site}
+run:
+  - name: wave
+    every: 1s
+    lua: \"return {up = unidist.sharedcounter.increment('up', 7)}\"
+    timeseries collect: {path: data/wave.rrd, fields: {up: {type: DERIVE, min: 0}}}
+";
+    let page = "<!doctype html><title>chart</title><script src=\"/dropstar.js\"></script>
+<div id=\"chart\" data-chart=\"data/wave\" data-from=\"-1m\" data-unit=\"/s\" data-labels=\"upwards\"></div>
+<b data-series=\"data/wave\" data-field=\"up\"></b>";
+    let served = Served::start(Run::block(block).file("site/templates/index.html", page));
+    let browser = Browser::open();
+    browser.go(&served.url("/"));
+    browser.wait_for_text("b", "7");
+    browser.reload();
+    browser.wait_for_text("#chart .u-legend", "upwards");
+    browser.wait_for_text("#chart .u-legend", "7\u{a0}/s");
+    let time = || browser.texts("#chart .u-value").first().cloned().unwrap_or_default();
+    for _ in 0..3 {
+        let before = time();
+        crate::support::eventually("a newer sample", || time() > before);
+    }
+    let read =
+        "return performance.getEntriesByType('resource').filter(asked => asked.name.includes('/series/')).length";
+    assert_eq!(browser.script(read, json!([])), json!(1));
+}
+
+/// A series without a sample says so, and is drawn as soon as it has one.
+#[cfg(feature = "charts")]
+#[test]
+fn a_chart_waits_for_the_first_sample() {
+    let block = "__usage: {longrunning: true}
+serve: {port: 0, folder: site}
+run:
+  - name: late
+    every: 1s
+    lua: \"return {all = file.exists('go') and {one = {n = 5}} or json.decode('{}')}\"
+    timeseries collect: {path: 'data/late_${key}.rrd', key: all, fields: [n]}
+";
+    let page = "<!doctype html><title>chart</title><script src=\"/dropstar.js\"></script>
+<div id=\"chart\" data-chart=\"data/late_one\" data-from=\"-1m\"></div>";
+    let served = Served::start(Run::block(block).file("site/templates/index.html", page));
+    let browser = Browser::open();
+    browser.go(&served.url("/"));
+    browser.wait_for_text("#chart", "no samples yet");
+    std::fs::write(served.path("go"), "").unwrap();
+    browser.wait_for("document.querySelector('#chart canvas')");
+}
+
 #[cfg(not(feature = "charts"))]
 #[test]
 fn without_charts_a_picture_is_shown() {

@@ -90,6 +90,22 @@ fn the_button_stops_the_poller_and_lets_it_go_on() {
     browser.wait_for("document.querySelector('.verdict').dataset.level === 'good'");
 }
 
+/// The rate is drawn from the counter: a slower poller shows as a lower line.
+#[cfg(feature = "charts")]
+#[test]
+fn the_graph_of_requests_follows_the_slider() {
+    let served = Served::start(demo());
+    let browser = Browser::open();
+    browser.go(&served.url("/resources"));
+    let rate = "parseFloat([...document.querySelectorAll('[data-chart=requests] .u-value')].at(-1)?.textContent)";
+    browser.set("#delay", "0.02");
+    browser.wait_for_text("#delay_shown", "0.02 s");
+    browser.wait_for(&format!("{rate} > 10"));
+    browser.set("#delay", "1");
+    browser.wait_for_text("#delay_shown", "1.00 s");
+    browser.wait_for(&format!("{rate} < 3"));
+}
+
 #[test]
 fn the_wall_keeps_the_last_25_messages_in_all_browsers() {
     let served = Served::start(demo());

@@ -14,8 +14,13 @@ mod browser;
 mod charts;
 mod driver;
 mod dropstar_demo;
+mod files;
+mod following;
+mod no_relay_chat;
 mod pages;
 mod site;
+mod status;
+mod system_monitor;
 
 #[path = "../acceptance/support/mod.rs"]
 #[allow(

@@ -3,7 +3,6 @@
 use std::fs;
 
 use dropstar::users::{Scope, UsersFile};
-use serde_json::json;
 
 use crate::browser::Browser;
 use crate::site::Served;

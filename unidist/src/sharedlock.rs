@@ -2,7 +2,7 @@
 //!
 //! One owner holds a lock (a semaphore: up to N owners). Those who wait are served in the order in which they came,
 //! wait without CPU, with a limit and a stop. A lease ends a lock by itself, also for those who wait already. Each
-//! acquisition has a fencing number larger than all before it; a late release never frees the next holder's lock.
+//! acquisition has a fencing number larger than all of that lock before it; a late release never frees the next holder's lock.
 //!
 //! Under `memory:` a lock whose name does not begin with `__` is also taken on the host, with flock on a file in the
 //! runtime folder, so that two processes exclude each other, and is free at once when its process dies. A process that
@@ -186,7 +186,7 @@ impl LockGuard {
         &self.grant.name
     }
 
-    /// Larger than that of every acquisition before. Changes that carry it ([`Unidist::fenced`](crate::Unidist::fenced)) are
+    /// Larger than that of every acquisition of the lock before. Changes that carry it ([`Unidist::fenced`](crate::Unidist::fenced)) are
     /// refused once a later holder has it.
     pub fn fence(&self) -> u64 {
         self.grant.fence

@@ -18,4 +18,4 @@ pub(crate) use problem::{Form, Problem, escape, log_broken};
 pub(crate) use response::{Circumstances, json, made};
 pub(crate) use static_answer::answer as static_answer;
 pub(crate) use static_files::{StaticFile, StaticFiles, StaticRoot};
-pub(crate) use template::{OwnTemplate, PageTemplate};
+pub(crate) use template::{OwnTemplates, PageTemplate, below};

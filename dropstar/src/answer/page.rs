@@ -20,8 +20,8 @@ pub(crate) struct Filling {
     pub(crate) state: RequestState,
     /// The path under which a proxy shows the server.
     pub(crate) prefix: Arc<str>,
-    /// The page's title.
-    pub(crate) title: Option<String>,
+    /// The page's title, or its name.
+    pub(crate) title: String,
     /// What a form sends along so that it is known to come from a page of ours.
     pub(crate) form_token: Option<Arc<str>>,
     /// Whether JSON is wanted.
@@ -34,7 +34,7 @@ impl OwnNames for Filling {
             "input_data" => Value::Object(Map::clone(&self.arguments)),
             "request_state" => Value::Object(self.state.to_map()),
             "prefix" => Value::String(self.prefix.to_string()),
-            "title" => Value::String(self.title.clone()?),
+            "title" => Value::String(self.title.clone()),
             "user" => self.state.get("user").unwrap_or(Value::Null),
             "csrf_token" => Value::String(self.form_token.as_deref().unwrap_or_default().to_string()),
             _ => return None,

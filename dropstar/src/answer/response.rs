@@ -2,6 +2,7 @@
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::answer::AnswerBody;
 use crate::{Map, Value};
@@ -162,6 +163,10 @@ fn percent(character: char) -> String {
     character.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
+/// What a cookie's value can't hold as it is (RFC 6265 4.1.1), and the sign that tells it: it is written in percent, and
+/// read so when it comes back.
+const NOT_IN_COOKIES: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b',').add(b';').add(b'\\').add(b'%');
+
 /// `name: text` or `name: {value, path, domain, max age, http only, same site, secure}`.
 fn cookies(value: &Value, circumstances: Circumstances<'_>, headers: &mut HeaderMap) -> Result<(), String> {
     let Value::Object(map) = value else { return Err("cookies is not a mapping of names to values".into()) };
@@ -186,11 +191,7 @@ fn cookie(name: &str, value: &Value, circumstances: Circumstances<'_>) -> Result
         value => (plain(value), &empty),
     };
     let text = text.ok_or_else(|| format!("the cookie {name} has no value that is text"))?;
-    let is_octet = |byte: u8| byte.is_ascii_graphic() && !b"\",;\\".contains(&byte);
-    if !text.bytes().all(is_octet) {
-        return Err(format!("the cookie {name} has a value with characters that cookies can't have"));
-    }
-    let mut line = format!("{name}={text}");
+    let mut line = format!("{name}={}", utf8_percent_encode(&text, NOT_IN_COOKIES));
     let mut attributes = Attributes::default();
     for (option, value) in options {
         attributes.read(name, option, value)?;
@@ -300,6 +301,19 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_holds_any_text_and_gives_it_back() {
+        for text in ["", "a", "Ann Bee", "1; Path=/", "a\r\nSet-Cookie: x=1", "ä,\"\\", "100%", "%41", "\u{0}"] {
+            let wanted = take(json!({"cookies": {"a": text}})).unwrap();
+            let line = wanted.headers[SET_COOKIE].to_str().unwrap();
+            let (pair, attributes) = line.split_once("; ").unwrap();
+            assert_eq!(attributes, "Path=/tools/; HttpOnly; SameSite=Lax", "{text:?}");
+            let mut sent = HeaderMap::new();
+            sent.insert(http::header::COOKIE, pair.parse().unwrap());
+            assert_eq!(Value::Object(crate::request::cookies::read(&sent)), json!({"a": text}));
+        }
+    }
+
+    #[test]
     fn what_would_split_or_break_the_answer_is_refused() {
         for wanted in [
             json!(7),
@@ -311,7 +325,6 @@ mod tests {
             json!({"headers": {"a": "1\r\nSet-Cookie: x=1"}}),
             json!({"headers": {"Content-Length": 5}}),
             json!({"headers": {"Set-Cookie": "a=1"}}),
-            json!({"cookies": {"a": "1; Path=/"}}),
             json!({"cookies": {"a b": "1"}}),
             json!({"cookies": {"a": {"value": "1", "path": "/; HttpOnly"}}}),
             json!({"cookies": {"a": {"value": "1", "expires": 5}}}),

@@ -9,11 +9,16 @@
 //   data-every="5s"                     call again and again; with data-graph, draw again
 //   data-counter data-state data-queue data-thread data-series
 //                                       show a thing and its changes; data-field="a.b" a part, data-default="–" if absent
+//                                       data-from="event" takes it from what is told with the value, such as a
+//                                       run-thread's runs; data-json shows JSON, data-json="80" so much of it
 //                                       state: "bucket/key"; of "bucket" or "bucket/a*" every key, as list or rows
-//   data-log                            the log's lines as they come; data-lines="100", data-newest="first"
+//   data-log                            the log's lines as they come; data-lines="100", data-newest="first",
+//                                       data-columns="time,level,text" (also clock, from), data-level="warn" and worse,
+//                                       data-match="text" in it
 //   data-graph="series"                 an img: the picture of a series; data-from="-1h" its window; drawn again with
 //                                       each sample, or as data-every says
 //   data-chart="series"                 an interactive chart where the server has them, else the picture
+//   data-unit="B/s"                     a number is shown with this unit and a prefix: "%", "B" (by 1,024), "s", …
 //   data-html                           this element may be filled with HTML; all others get text
 //   data-error                          shows the message of a failed call; data-error="name" of that procedure alone
 //   data-follow-hidden                  of <html>: follow also while the tab is hidden (else it catches up when shown)
@@ -81,11 +86,13 @@
   }
 
   function post(name, args, timeout, csrf) {
-    const headers = { "Content-Type": "application/json", Accept: "application/json" };
+    const headers = { Accept: "application/json" };
+    const isForm = args instanceof FormData;
+    if (!isForm) headers["Content-Type"] = "application/json";
     if (csrf) headers["X-CSRF-Token"] = csrf;
     const signal = AbortSignal.timeout(timeout);
     const address = RPCUrl(`rpc/${encodePath(name)}`);
-    return fetch(address, { method: "POST", headers, credentials: "same-origin", body: JSON.stringify(args), signal });
+    return fetch(address, { method: "POST", headers, credentials: "same-origin", body: isForm ? args : JSON.stringify(args), signal });
   }
 
   function RPCUrl(path) {
@@ -147,7 +154,8 @@
         if (Array.isArray(value)) return showRows(element, value);
         break;
     }
-    const text = asText(value);
+    const isNumber = element.dataset.unit !== undefined && typeof value === "number";
+    const text = isNumber ? number(value, element.dataset.unit) : asText(value);
     if (element.textContent !== text) element.textContent = text;
   }
 
@@ -185,6 +193,22 @@
     return typeof value === "object" ? JSON.stringify(value) : String(value);
   }
 
+  // Three digits, a prefix and a unit: of bytes by 1,024, of percent none, of everything else by 1,000 from 10,000 on.
+  function number(value, unit = "") {
+    if (value === null || value === undefined) return "–";
+    const isBytes = /^B\b/.test(unit);
+    const base = isBytes ? 1024 : 1000;
+    const prefixes = unit === "%" ? [""] : isBytes ? ["", "Ki", "Mi", "Gi", "Ti", "Pi"] : ["", "k", "M", "G", "T", "P"];
+    let size = Math.abs(value);
+    let place = 0;
+    while (size >= (place || isBytes ? base : 10 * base) && place < prefixes.length - 1) {
+      size /= base;
+      place += 1;
+    }
+    const digits = size >= 100 || Number.isInteger(size) ? 0 : size >= 10 || unit === "%" ? 1 : 2;
+    return [`${value < 0 ? "-" : ""}${size.toFixed(digits)}`, prefixes[place] + unit].filter(Boolean).join("\u00a0");
+  }
+
   function part(value, path) {
     if (!path) return value;
     return path.split(".").reduce((inner, key) => (inner === null || inner === undefined ? undefined : inner[key]), value);
@@ -213,6 +237,19 @@
     }
     if (isField(element)) fieldsInto(args, [element]);
     return args;
+  }
+
+  // Of a form with chosen files, a form in parts; JSON can't hold them.
+  function withFiles(element, args) {
+    const fields = [...(element.elements || [])].filter((field) => field.type === "file" && field.name && field.files.length > 0);
+    if (fields.length === 0) return args;
+    const form = new FormData();
+    for (const [name, value] of Object.entries(args)) {
+      if (Array.isArray(value)) for (const one of value) form.append(`${name}[]`, one);
+      else form.append(name, typeof value === "object" ? JSON.stringify(value) : value);
+    }
+    for (const field of fields) for (const file of field.files) form.append(field.name, file);
+    return form;
   }
 
   function isField(element) {
@@ -245,7 +282,7 @@
     try {
       do {
         calling.set(element, false);
-        await rpc(element.dataset.rpc, argumentsOf(element, submitter));
+        await rpc(element.dataset.rpc, withFiles(element, argumentsOf(element, submitter)));
       } while (calling.get(element));
       if (element.tagName === "FORM" && element.dataset.keep === undefined) element.reset();
     } catch (error) {
@@ -293,8 +330,10 @@
     };
   }
 
-  // What is followed has changed: all of it is told from its beginning.
+  // What is followed has changed: all of it is told from its beginning. The old connection is closed at once: an event of
+  // it that came meanwhile would have the new one begin behind it.
   function openAnew() {
+    close();
     lastId = "";
     openSoon(0);
   }
@@ -338,6 +377,10 @@
       if (!source) openSoon(0);
     } else if (document.documentElement.dataset.followHidden === undefined) hiding = setTimeout(close, HIDDEN_MAX);
   });
+
+  // A page that was left is kept for the way back, with its connection, until the sixth one has no room for another.
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", ({ persisted }) => persisted && openSoon(0));
 
   function receive(kind, event) {
     for (const entry of followed.values()) {
@@ -398,10 +441,15 @@
 
   // A part of the value, or of what else is told with it, such as a run-thread's age.
   function showPart(element, event, value) {
-    const { field } = element.dataset;
-    let shown = part(value, field);
+    const { field, json } = element.dataset;
+    let shown = element.dataset.from === "event" ? undefined : part(value, field);
     if (shown === undefined && field) shown = part(event, field);
-    show(element, shown ?? element.dataset.default);
+    show(element, json !== undefined && shown !== undefined ? asJson(shown, Number(json)) : (shown ?? element.dataset.default));
+  }
+
+  function asJson(value, max) {
+    const text = JSON.stringify(value);
+    return max && text.length > max ? `${text.slice(0, max)}…` : text;
   }
 
   // All keys of a bucket, or those that match: rows of key and value, items, or one text.
@@ -416,20 +464,62 @@
     });
   }
 
+  const LEVELS = ["error", "warn", "info", "debug", "trace"];
+  const LOG_PARTS = { time: "time", clock: "time", level: "b", from: "i", text: "span" };
+
   function bindLog(element) {
     const max = Math.min(ROWS_MAX, Number(element.dataset.lines) || 100);
     const isNewestFirst = element.dataset.newest === "first";
-    on("log", element.dataset.log, ({ lines }) => {
+    on("log", element.dataset.log, (event) => {
+      const lines = event.lines.filter((line) => isWanted(element, line));
+      // The newest lines of now, which the server may have written into the page already, or told before.
+      if (event.first) keepOlder(element, event.lines);
       for (const line of lines.slice(-max)) {
-        const item = document.createElement(["UL", "OL"].includes(element.tagName) ? "li" : "div");
-        const isText = typeof line === "string";
-        item.className = isText ? "" : `log-${line.level}`;
-        item.textContent = isText ? line : [line.time, line.level, line.text].filter(Boolean).join(" ");
+        const item = logItem(element, line);
         if (isNewestFirst) element.prepend(item);
         else element.append(item);
       }
       while (element.childElementCount > max) (isNewestFirst ? element.lastElementChild : element.firstElementChild).remove();
     });
+  }
+
+  function keepOlder(element, lines) {
+    const oldest = lines.length > 0 ? lines[0].time : "";
+    for (const item of [...element.children]) {
+      const time = item.querySelector("time")?.dateTime;
+      if (!time || (oldest && time >= oldest)) item.remove();
+    }
+  }
+
+  function isWanted(element, line) {
+    const { level, match } = element.dataset;
+    if (level && LEVELS.indexOf(String(line.level).toLowerCase()) > LEVELS.indexOf(level)) return false;
+    return !match || String(line.text ?? line).toLowerCase().includes(match.toLowerCase());
+  }
+
+  function logItem(element, line) {
+    const item = document.createElement(["UL", "OL"].includes(element.tagName) ? "li" : "div");
+    if (typeof line === "string") {
+      item.textContent = line;
+      return item;
+    }
+    item.className = `log-${String(line.level).toLowerCase()}`;
+    for (const name of (element.dataset.columns || "time,level,text").split(",")) {
+      const text = logPart(line, name);
+      if (!text) continue;
+      if (item.childNodes.length > 0) item.append(" ");
+      const shown = document.createElement(LOG_PARTS[name] || "span");
+      shown.textContent = text;
+      if (shown.tagName === "TIME") shown.dateTime = line.time;
+      item.append(shown);
+    }
+    return item;
+  }
+
+  function logPart(line, name) {
+    if (name === "clock") return String(line.time).slice(11, 19);
+    if (name === "from") return line.thread || line.step || line.target;
+    return line[name];
   }
 
   // The picture's own margins, beside the width that is asked for.
@@ -464,6 +554,8 @@
   }
 
   async function bindChart(element) {
+    // With all the others of the page: followed later, it would open the connection anew.
+    on("series", element.dataset.chart, () => {});
     try {
       const { draw } = await import(RPCUrl("dropstar-charts.js"));
       if (draw) return await draw(element, dropstar);
@@ -512,7 +604,7 @@
     if (period) repeat(period, () => callOf(element));
   }
 
-  const dropstar = { rpc, RPCUrl, fill, show, on, bind, duration, base, csrfToken, CallError };
+  const dropstar = { rpc, RPCUrl, fill, show, number, on, bind, duration, base, csrfToken, CallError };
   Object.assign(window, { dropstar, rpc, RPCUrl });
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => bind(document));
   else bind(document);

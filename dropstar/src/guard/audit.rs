@@ -1,6 +1,7 @@
 //! The audit log: who changed what from where, and who was refused. Lines of the target `audit`, one each.
 //!
-//! What nobody in particular does on a server without users is told at the level debug only: it would say nothing.
+//! What nobody in particular does on a server without users is told at the level debug only: it would say nothing. What
+//! administers is always told.
 //! A line holds no secret: neither query nor body, nor what somebody typed where a name belongs.
 
 use std::fmt;
@@ -38,6 +39,7 @@ pub(super) struct Audit {
 #[derive(Debug)]
 pub(super) struct Call {
     who: Option<Arc<str>>,
+    level: Level,
     from: IpAddr,
     what: What,
     /// What it calls by name.
@@ -77,8 +79,17 @@ impl fmt::Display for Plain<'_> {
 impl Call {
     /// None if nobody wants to be told.
     pub(super) fn new(who: Option<Arc<str>>, from: IpAddr, head: &RequestHead) -> Option<Self> {
-        let is_wanted = log::log_enabled!(target: TARGET, level(who.as_ref()));
-        is_wanted.then(|| Call { who, from, what: What::new(head), named: Mutex::default(), ended: None })
+        let level = if who.is_some() { Level::Info } else { Level::Debug };
+        log::log_enabled!(target: TARGET, level).then(|| Call::told_at(level, who, from, head))
+    }
+
+    /// One that is told whoever makes it.
+    pub(super) fn of_administrator(who: Option<Arc<str>>, from: IpAddr, head: &RequestHead) -> Self {
+        Call::told_at(Level::Info, who, from, head)
+    }
+
+    fn told_at(level: Level, who: Option<Arc<str>>, from: IpAddr, head: &RequestHead) -> Self {
+        Call { who, level, from, what: What::new(head), named: Mutex::default(), ended: None }
     }
 
     /// It calls something by name.
@@ -96,13 +107,9 @@ impl Call {
     }
 }
 
-fn level(who: Option<&Arc<str>>) -> Level {
-    if who.is_some() { Level::Info } else { Level::Debug }
-}
-
 impl Drop for Call {
     fn drop(&mut self) {
-        let level = level(self.who.as_ref());
+        let level = self.level;
         let (who, from, what) = (Plain(self.who.as_deref().unwrap_or("anybody")), self.from, &self.what);
         let named = self.named.get_mut().escape_default();
         match self.ended {

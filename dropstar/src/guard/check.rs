@@ -59,6 +59,11 @@ impl Guard {
         };
         let missing = if asked.is_changing { self.check_sender(asked, &who)? } else { Missing::Nothing };
         self.check_need(asked.access, &who)?;
+        if asked.access == Access::Administering && !self.may_administer(head, &who) {
+            let text = "while the server has no users, only who comes from its own machine and by no proxy may change \
+                        this; add one with: procblock user add NAME --scope admin";
+            return Err(Refusal::new(RefusalKind::Forbidden, text));
+        }
         let visitor = self.visitor(asked, who);
         Ok(match missing {
             Missing::Nothing => Admission::Admitted(visitor),
@@ -68,11 +73,19 @@ impl Guard {
 
     fn visitor(&self, asked: &Asked<'_>, who: Who) -> Visitor {
         let head = asked.head;
-        let is_here = self.dev && head.peer.ip().to_canonical().is_loopback() && !forwarded::is_forwarded(head);
-        let call = asked.is_changing.then(|| Call::new(who.name().cloned(), self.proxies.client(head), head)).flatten();
+        let is_here = self.dev && comes_from_here(head);
+        let from = self.proxies.client(head);
+        let call = match asked.is_changing {
+            true if asked.access == Access::Administering => {
+                Some(Call::of_administrator(who.name().cloned(), from, head))
+            }
+            true => Call::new(who.name().cloned(), from, head),
+            false => None,
+        };
         let has_proof = matches!(who, Who::Session(..) | Who::Vouched(..));
         Visitor {
             sees_errors: is_here || suffices(who.scope(), Need::Admin),
+            may_administer: self.may_administer(head, &who),
             call,
             memory: has_proof.then(|| self.memory.clone()),
             who,
@@ -172,7 +185,7 @@ impl Guard {
             Access::Open => return Ok(()),
             Access::Declared(need) => need,
             _ if self.roll.is_open() => return Ok(()),
-            Access::Inside => Need::Admin,
+            Access::Inside | Access::Administering => Need::Admin,
             Access::Reading => Need::Login,
             Access::Changing => Need::Call,
         };
@@ -200,10 +213,19 @@ impl Guard {
         })
     }
 
+    fn may_administer(&self, head: &RequestHead, who: &Who) -> bool {
+        if self.roll.is_open() { comes_from_here(head) } else { suffices(who.scope(), Need::Admin) }
+    }
+
     /// Whether the session's cookie can be bound to this very host: then no other host can plant one.
     pub(super) fn is_host_cookie(&self) -> bool {
         self.is_tls && self.prefix.is_empty()
     }
+}
+
+/// Whether the client is on this machine. What a proxy passes on is from elsewhere.
+fn comes_from_here(head: &RequestHead) -> bool {
+    head.peer.ip().to_canonical().is_loopback() && !forwarded::is_forwarded(head)
 }
 
 /// What no honest request does.

@@ -1,9 +1,10 @@
 //! The headers of every answer that keep a browser from doing more than is wanted.
-//!
-//! Not among them: Strict-Transport-Security, because it would hold for every port of the host, and a machine has others.
+
+use std::time::Duration;
 
 use http::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue};
 
@@ -45,6 +46,17 @@ pub(crate) fn complete(whose: Whose, headers: &mut HeaderMap) {
         headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
         let policy = policy(whose, headers.get(CONTENT_TYPE));
         headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
+/// Tells a browser that came by TLS to come so again for a time, unless that is zero. Other names of the domain are
+/// none of this server's, so nothing is said about them.
+pub(crate) fn stay_with_tls(time: Duration, headers: &mut HeaderMap) {
+    if time.is_zero() {
+        return;
+    }
+    if let Ok(value) = HeaderValue::try_from(format!("max-age={}", time.as_secs())) {
+        headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(value);
     }
 }
 

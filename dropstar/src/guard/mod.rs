@@ -39,7 +39,7 @@ use log_in_page::LogInPage;
 use roll::Roll;
 use sessions::Sessions;
 
-pub(crate) use headers::{Whose, complete};
+pub(crate) use headers::{Whose, complete, stay_with_tls};
 pub(crate) use log_in::LOG_IN_BYTES_MAX;
 pub use public::PublicError;
 pub(crate) use refusal::Refusal;
@@ -48,7 +48,7 @@ pub(crate) use visitor::{Admission, CSRF_FIELD, Visitor};
 /// What a route wants of who uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Access {
-    /// Nothing, ever: health, log-in, the scripts of our own.
+    /// Nothing, ever: health, log-in, the scripts of our own, files that a site makes public.
     Open,
     /// A log-in where there are users: pages, what is only read.
     Reading,
@@ -56,6 +56,8 @@ pub(crate) enum Access {
     Changing,
     /// An administrator where there are users: what shows the inside.
     Inside,
+    /// An administrator where there are users, else somebody at this machine: what changes the inside.
+    Administering,
     /// What a page or procedure declares, whether there are users or not.
     Declared(Need),
 }
@@ -85,8 +87,9 @@ impl Access {
     pub(crate) fn to(route: &Route, is_changing: bool) -> Access {
         match route {
             // The scripts hold no secret, and pages that anybody may see load them.
-            Route::Own(Own::Health | Own::LogIn | Own::Script | Own::Charts) => Access::Open,
+            Route::Own(Own::Health | Own::LogIn | Own::Script | Own::Charts) | Route::Public(_) => Access::Open,
             Route::Own(Own::LogOut) => Access::Declared(Need::Login),
+            Route::Own(Own::Status) if is_changing => Access::Administering,
             Route::Own(Own::Status) => Access::Inside,
             // Each procedure that is called through it is decided about by itself.
             Route::Own(_) => Access::Reading,

@@ -59,7 +59,7 @@ impl RouteKind {
         match route {
             Route::Page(_) => RouteKind::Page,
             Route::Procedure(_) | Route::Own(Own::Procedures) => RouteKind::Procedure,
-            Route::Static(_) | Route::Folder(_) => RouteKind::Static,
+            Route::Static(_) | Route::Public(_) | Route::Folder(_) => RouteKind::Static,
             Route::Own(Own::Graph | Own::Series) => RouteKind::Graph,
             Route::Own(Own::Events) => RouteKind::Events,
             Route::Own(_) => RouteKind::Own,

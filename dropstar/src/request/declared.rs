@@ -3,18 +3,28 @@
 use http::StatusCode;
 
 use crate::answer::Problem;
+use crate::request::Given;
 use crate::request::arguments::{json, kind_of};
-use crate::{Argument, ArgumentKind, Declaration, Map, Value};
+use crate::{Argument, ArgumentKind, Declaration, Value};
 
 /// Converts what was given to what is declared. Names that are not declared stay as they came.
 ///
 /// # Errors
 /// One is missing or can't be converted; all such are named at once.
-pub(crate) fn convert(declaration: &Declaration, arguments: &mut Map) -> Result<(), Problem> {
+pub(crate) fn convert(declaration: &Declaration, given: &mut Given) -> Result<(), Problem> {
     let mut wrong = Vec::new();
+    let Given { arguments, uploads } = given;
+    // The path of this very request's upload is known to nobody but the server.
+    let is_upload = |value: &Value| {
+        let path = value.get("file").and_then(Value::as_str);
+        path.is_some_and(|path| uploads.iter().any(|upload| upload.as_os_str() == path))
+    };
     for declared in &declaration.arguments {
         let given = arguments.get_mut(&declared.name).map(Value::take);
         let converted = match given {
+            Some(value) if declared.kind == ArgumentKind::File && !is_upload(&value) => {
+                Err(format!("{} is no file; send it in a form of the type multipart/form-data", declared.name))
+            }
             Some(value) => value_of(declared, value).map(Some),
             None if declared.is_required => Err(format!("{} is missing", declared.name)),
             None => Ok(declared.default.clone()),
@@ -38,6 +48,7 @@ fn value_of(declared: &Argument, value: Value) -> Result<Value, String> {
         ArgumentKind::Boolean => "true or false",
         ArgumentKind::List => "a list",
         ArgumentKind::Mapping => "a mapping",
+        ArgumentKind::File => "a file",
     };
     let found = match &value {
         Value::String(text) => format!("{:?}", shortened(text)),
@@ -68,7 +79,7 @@ fn convert_value(kind: ArgumentKind, value: Value) -> Option<Value> {
         },
         (ArgumentKind::List, value @ Value::Array(_)) => Some(value),
         (ArgumentKind::List, Value::String(text)) => parsed(&text).filter(Value::is_array),
-        (ArgumentKind::Mapping, value @ Value::Object(_)) => Some(value),
+        (ArgumentKind::Mapping | ArgumentKind::File, value @ Value::Object(_)) => Some(value),
         (ArgumentKind::Mapping, Value::String(text)) => parsed(&text).filter(Value::is_object),
         _ => None,
     }
@@ -149,11 +160,12 @@ mod tests {
             ],
             ..Declaration::default()
         };
-        let mut given = Map::from_iter([("m".to_string(), json!("many"))]);
+        let of = |arguments: Value| Given { arguments: arguments.as_object().unwrap().clone(), uploads: Vec::new() };
+        let mut given = of(json!({"m": "many"}));
         let problem = convert(&declaration, &mut given).unwrap_err();
         assert_eq!(problem.text, "n is missing; m is \"many\", expected a whole number");
-        let mut given = Map::from_iter([("n".to_string(), json!("4")), ("other".to_string(), json!("x"))]);
+        let mut given = of(json!({"n": "4", "other": "x"}));
         convert(&declaration, &mut given).unwrap();
-        assert_eq!(Value::Object(given), json!({"n": 4, "other": "x", "d": 3}));
+        assert_eq!(Value::Object(given.arguments), json!({"n": 4, "other": "x", "d": 3}));
     }
 }

@@ -53,6 +53,7 @@ fn kind_name(kind: ArgumentKind) -> &'static str {
         ArgumentKind::Boolean => "boolean",
         ArgumentKind::List => "list",
         ArgumentKind::Mapping => "mapping",
+        ArgumentKind::File => "file",
     }
 }
 
@@ -99,7 +100,12 @@ fn operations(entry: &Entry) -> Value {
         "default": {"$ref": "#/components/responses/Error"},
     });
     let schema = body_schema(&declaration.arguments);
-    let body = json!({"application/json": {"schema": schema}, "application/x-www-form-urlencoded": {"schema": schema}});
+    let takes_file = declaration.arguments.iter().any(|argument| argument.kind == ArgumentKind::File);
+    let body = if takes_file {
+        json!({"multipart/form-data": {"schema": schema}})
+    } else {
+        json!({"application/json": {"schema": schema}, "application/x-www-form-urlencoded": {"schema": schema}})
+    };
     let post = json!({
         "operationId": method_name(entry),
         "summary": summary,
@@ -145,6 +151,7 @@ fn schema(argument: &Argument) -> Value {
         ArgumentKind::Boolean => json!({"type": "boolean"}),
         ArgumentKind::List => json!({"type": "array", "items": {}}),
         ArgumentKind::Mapping => json!({"type": "object"}),
+        ArgumentKind::File => json!({"type": "string", "format": "binary"}),
     };
     if let Some(map) = schema.as_object_mut() {
         map.extend(argument.default.clone().map(|default| ("default".to_string(), default)));

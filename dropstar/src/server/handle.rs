@@ -63,6 +63,7 @@ where
     let mut kind = RouteKind::None;
     let (mut parts, body) = request.into_parts();
     let closes = closes_after(&parts);
+    let is_tls = ends.is_tls;
     serving.guard.clean(&mut parts.headers, ends.peer);
     let (mut answer, whose) = match RequestHead::new(parts, ends, &serving.config.prefix) {
         Ok(head) => {
@@ -81,6 +82,9 @@ where
         }
     };
     guard::complete(whose, answer.headers_mut());
+    if is_tls {
+        guard::stay_with_tls(serving.config.strict_transport, answer.headers_mut());
+    }
     if closes {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -131,7 +135,8 @@ where
         Err(Turned::Wrong(problem)) => return (problem.answer(form), Whose::Own),
     };
     let form = Form { shows_detail: visitor.sees_errors(), ..form };
-    let whose = if matches!(route, Route::Page(_) | Route::Static(_)) { Whose::Users } else { Whose::Own };
+    let whose =
+        if matches!(route, Route::Page(_) | Route::Static(_) | Route::Public(_)) { Whose::Users } else { Whose::Own };
     let mut allowed = Allowed { serving, head, visitor, wants_json: form.is_json };
     let (answer, whose) = match unwound(pin!(allowed.answer(route, content))).await {
         Ok(answer) => (answer, whose),
@@ -195,7 +200,7 @@ impl Allowed<'_> {
     {
         match route {
             Route::Page(entry) | Route::Procedure(entry) => run::answer(self, &entry, content).await,
-            Route::Static(file) => {
+            Route::Static(file) | Route::Public(file) => {
                 self.reads("GET, HEAD, OPTIONS")?;
                 if *self.head.method() == Method::OPTIONS {
                     return Ok(options("GET, HEAD, OPTIONS"));

@@ -6,12 +6,12 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body::Body;
 
 use crate::answer::{self, AnswerBody, Problem};
-use crate::guard::LOG_IN_BYTES_MAX;
-use crate::live::events::Selection;
+use crate::guard::{Access, LOG_IN_BYTES_MAX};
+use crate::live::events::{EventKind, Selection};
 use crate::live::{assets, graph, health, metrics, series, status};
 use crate::server::handle::{Allowed, BodyError, Content, options};
 use crate::site::Own;
-use crate::{Limits, request, rpc};
+use crate::{Limits, Map, Value, request, rpc};
 
 /// The id of the last event that a reader has.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -36,6 +36,7 @@ where
         Own::Procedures => rpc::METHODS,
         Own::LogIn => "GET, HEAD, OPTIONS, POST",
         Own::LogOut => "OPTIONS, POST",
+        Own::Status => "GET, HEAD, OPTIONS, POST",
         _ => READ,
     };
     if *allowed.head.method() == Method::OPTIONS {
@@ -46,6 +47,7 @@ where
             Own::Procedures => return rpc::call(allowed, content).await,
             Own::LogIn => return log_in(allowed, content).await,
             Own::LogOut => return Ok(log_out(allowed)),
+            Own::Status => return status::change(allowed, content).await,
             _ => {}
         }
     }
@@ -64,7 +66,7 @@ where
         Own::Metrics => metrics::answer(allowed).await,
         Own::LogIn => Ok(allowed.serving.guard.log_in_page(&allowed.head).map(AnswerBody::from)),
         Own::LogOut => Err(Problem::method(allow)),
-        Own::Version => Ok(answer::json(&serde_json::json!({"dropstar": env!("CARGO_PKG_VERSION")}))),
+        Own::Version => Ok(version(allowed).await),
     }
 }
 
@@ -80,6 +82,17 @@ where
     Ok(allowed.serving.guard.log_in(&allowed.head, &bytes).await.map(AnswerBody::from))
 }
 
+/// The versions of what runs here: the instance's own, and the server's.
+async fn version(allowed: &Allowed<'_>) -> Response<AnswerBody> {
+    let about = allowed.serving.surroundings.instance.call("about", Map::new()).await.unwrap_or_default();
+    let mut versions = match about.get("versions") {
+        Some(Value::Object(versions)) => versions.clone(),
+        _ => Map::new(),
+    };
+    versions.insert("dropstar".into(), env!("CARGO_PKG_VERSION").into());
+    answer::json(&versions)
+}
+
 fn log_out(allowed: &Allowed<'_>) -> Response<AnswerBody> {
     allowed.serving.guard.log_out(&allowed.head, &allowed.visitor).map(AnswerBody::from)
 }
@@ -89,6 +102,9 @@ fn events(allowed: &Allowed<'_>) -> Result<Response<AnswerBody>, Problem> {
     let query = allowed.head.query();
     let selection = Selection::read(query).map_err(|text| Problem::new(StatusCode::BAD_REQUEST, text))?;
     let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "last_id").map(|(_, id)| id);
+    if selection.has(EventKind::Log) {
+        allowed.serving.guard.allow(&allowed.visitor, Access::Inside)?;
+    }
     let last_id = allowed.head.header(LAST_EVENT_ID).or(named.as_deref());
     let surroundings = &allowed.serving.surroundings;
     let body = surroundings.hub.read(selection, last_id, allowed.serving.config.limits.event_readers);

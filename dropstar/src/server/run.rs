@@ -71,7 +71,7 @@ async fn finished(
         arguments: Arc::clone(&live.arguments),
         state: RequestState::from(live),
         prefix: Arc::clone(&serving.prefix),
-        title: declaration.title.clone(),
+        title: declaration.title.clone().unwrap_or_else(|| entry.origin.name.clone()),
         form_token: allowed.visitor.csrf_token(),
         wants_json: allowed.wants_json,
     };
@@ -91,7 +91,7 @@ impl Allowed<'_> {
     /// An argument is wrong, too many programs run, or it failed.
     pub(crate) async fn run(&self, entry: &Arc<Entry>, given: &mut Given) -> Result<(Map, Live), Problem> {
         let declaration = &entry.loaded.declaration;
-        declared::convert(declaration, &mut given.arguments)?;
+        declared::convert(declaration, given)?;
         let live = Live {
             head: Arc::clone(&self.head),
             arguments: given.shared(),

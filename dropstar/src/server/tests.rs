@@ -86,6 +86,10 @@ fn serving(folder: &Path) -> (Serving, String) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, INSIDE).unwrap();
     }
+    std::fs::create_dir_all(folder.join("public")).unwrap();
+    for name in ["open.css", "file.txt"] {
+        std::fs::write(folder.join("public").join(name), "for everybody").unwrap();
+    }
     let file = UsersFile::new(folder.join("users.json"));
     let made = file.change(|users| {
         users.add_user("ann", None, Scope::Admin)?;
@@ -123,6 +127,7 @@ fn kind(route: &Route) -> &'static str {
         Route::Procedure(_) => "procedure",
         Route::Broken(_) => "broken",
         Route::Static(_) => "static",
+        Route::Public(_) => "public",
         Route::Folder(_) => "folder",
         Route::Own(_) => "own",
         Route::Missing => "missing",
@@ -130,7 +135,7 @@ fn kind(route: &Route) -> &'static str {
 }
 
 /// Paths that want no log-in.
-const OPEN: &[&str] = &["/healthz", "/login", "/dropstar.js", "/dropstar-charts.js"];
+const OPEN: &[&str] = &["/healthz", "/login", "/dropstar.js", "/dropstar-charts.js", "/open.css"];
 
 /// Paths that lead to every kind of route, with the host.
 fn walk() -> Vec<(&'static str, &'static str)> {
@@ -143,9 +148,12 @@ fn walk() -> Vec<(&'static str, &'static str)> {
         "/rpc/call",
         "/rpc/read",
         "/file.txt",
+        "/open.css",
         "/none",
         "/rpc/none",
         "/status",
+        "/status/locks",
+        "/status/state/bucket",
         "/graph/cpu.png",
         "/series/cpu.json",
     ];
@@ -177,7 +185,7 @@ async fn the_walk_comes_to_every_kind_of_route() {
         let parts = Request::get(path).header("host", host).body(()).unwrap().into_parts().0;
         seen.insert(kind(&serving.sites.route(&RequestHead::new(parts, ends(), "").unwrap()).await));
     }
-    let all = ["broken", "folder", "missing", "own", "page", "procedure", "static"];
+    let all = ["broken", "folder", "missing", "own", "page", "procedure", "public", "static"];
     assert_eq!(seen, BTreeSet::from(all));
 }
 
@@ -245,6 +253,8 @@ async fn who_is_known_gets_in_where_strangers_do_not() {
         ("/rpc/call", Method::POST, 200),
         ("/rpc/read", Method::GET, 200),
         ("/file.txt", Method::GET, 200),
+        ("/open.css", Method::GET, 200),
+        ("/status/locks", Method::GET, 200),
         ("/none", Method::GET, 404),
         ("/broken", Method::GET, 500),
         ("/version", Method::GET, 200),

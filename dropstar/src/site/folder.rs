@@ -1,4 +1,4 @@
-//! A folder that is a site: `pages/`, `templates/`, `rpc/`, `static/`.
+//! A folder that is a site: `pages/`, `templates/`, `rpc/`, `static/`, `public/`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,7 @@ const LISTED_MAX: usize = 1000;
 pub(crate) struct FolderSite {
     folder: PathBuf,
     static_root: StaticRoot,
+    public_root: StaticRoot,
     pages: Kept,
     procedures: Kept,
 }
@@ -50,10 +51,11 @@ impl Current for Found {
 }
 
 impl FolderSite {
-    /// The site of a folder, which need not hold all of the four.
+    /// The site of a folder, which need not hold all of the five.
     pub(crate) fn new(folder: &Path) -> FolderSite {
         FolderSite {
             static_root: StaticRoot::new(folder.join("static")),
+            public_root: StaticRoot::new(folder.join("public")),
             folder: folder.to_path_buf(),
             pages: Kept::default(),
             procedures: Kept::default(),
@@ -71,8 +73,12 @@ impl FolderSite {
             return route;
         }
         let file = index.as_ref().map(|index| format!("{index}.html"));
-        if let Some(file) = shared.static_files.find(&self.static_root, file.as_deref().unwrap_or(name)).await {
+        let file = file.as_deref().unwrap_or(name);
+        if let Some(file) = shared.static_files.find(&self.static_root, file).await {
             return Route::Static(file);
+        }
+        if let Some(file) = shared.static_files.find(&self.public_root, file).await {
+            return Route::Public(file);
         }
         if index.is_none() && self.has_index(name) { Route::Folder(format!("{path}/")) } else { Route::Missing }
     }
@@ -120,7 +126,8 @@ impl FolderSite {
         is_name(name)
             && (self.folder.join("pages").join(name).is_dir()
                 || self.folder.join("templates").join(name).join("index.html").is_file()
-                || self.static_root.is_folder(name))
+                || self.static_root.is_folder(name)
+                || self.public_root.is_folder(name))
     }
 }
 

@@ -35,6 +35,7 @@ impl Current for Version {
 #[derive(Default)]
 struct Content {
     static_root: Option<StaticRoot>,
+    public_root: Option<StaticRoot>,
     pages: HashMap<String, Arc<Entry>>,
     procedures: HashMap<String, Arc<Entry>>,
 }
@@ -59,13 +60,7 @@ impl MountedPackage {
         if let Some(entry) = procedure {
             return Some(Route::Procedure(Arc::clone(entry)));
         }
-        let (root, name) = (content.static_root.as_ref()?, path.strip_prefix(&*self.mount.static_files)?);
-        let is_index = name.is_empty() || name.ends_with('/');
-        let index = is_index.then(|| format!("{name}index.html"));
-        if let Some(file) = shared.static_files.find(root, index.as_deref().unwrap_or(name)).await {
-            return Some(Route::Static(file));
-        }
-        (!is_index && root.is_folder(name)).then(|| Route::Folder(format!("{path}/")))
+        content.file(path, path.strip_prefix(&*self.mount.static_files)?, shared).await
     }
 
     /// The procedures with the paths at which they are.
@@ -87,6 +82,25 @@ impl MountedPackage {
 }
 
 impl Content {
+    /// A static file; what is not public hides what is.
+    async fn file(&self, path: &str, name: &str, shared: &Shared) -> Option<Route> {
+        let is_index = name.is_empty() || name.ends_with('/');
+        let index = is_index.then(|| format!("{name}index.html"));
+        let wanted = index.as_deref().unwrap_or(name);
+        let found = async |root: &Option<StaticRoot>| match root {
+            Some(root) => shared.static_files.find(root, wanted).await,
+            None => None,
+        };
+        if let Some(file) = found(&self.static_root).await {
+            return Some(Route::Static(file));
+        }
+        if let Some(file) = found(&self.public_root).await {
+            return Some(Route::Public(file));
+        }
+        let is_folder = [&self.static_root, &self.public_root].into_iter().flatten().any(|root| root.is_folder(name));
+        (!is_index && is_folder).then(|| Route::Folder(format!("{path}/")))
+    }
+
     /// A page by its name; the index of a folder of pages for a name that is empty or ends with a slash.
     fn page(&self, name: &str) -> Option<&Arc<Entry>> {
         let index =
@@ -107,6 +121,7 @@ impl Version {
                 };
                 let content = Content {
                     static_root: package.static_folder.map(StaticRoot::new),
+                    public_root: package.public_folder.map(StaticRoot::new),
                     pages: entries(package.pages, Purpose::Page),
                     procedures: entries(package.procedures, Purpose::Rpc),
                 };

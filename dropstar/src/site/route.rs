@@ -17,6 +17,8 @@ pub(crate) enum Route {
     Broken(Arc<Broken>),
     /// A file of the site.
     Static(Arc<StaticFile>),
+    /// A file of the site that anybody may read.
+    Public(Arc<StaticFile>),
     /// The same with a slash at its end, under which it is a folder's index.
     Folder(String),
     /// One of the server's own.
@@ -48,7 +50,7 @@ pub(crate) enum Own {
     Ready,
     /// `/metrics`.
     Metrics,
-    /// The status page, at the path that the configuration names.
+    /// The status pages, at the path that the configuration names and below it.
     Status,
     /// `/version`.
     Version,
@@ -77,9 +79,9 @@ impl Own {
     /// Those that are asked for something below their path.
     pub(crate) const ABOVE: &[(&str, Own)] = &[("/graph/", Own::Graph), ("/series/", Own::Series)];
 
-    /// The one at this path; `status` is that of the status page.
+    /// The one at this path; `status` is that of the status pages.
     pub(crate) fn at(path: &str, status: &str) -> Option<Own> {
-        if path == status {
+        if path.strip_prefix(status).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
             return Some(Own::Status);
         }
         let exact = Own::ALL.iter().find(|(own, _)| *own == path);

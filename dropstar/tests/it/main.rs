@@ -7,6 +7,7 @@
     reason = "helpers of tests: what does not hold is a failed test"
 )]
 
+mod administering;
 mod assets;
 mod attacks;
 mod connections;

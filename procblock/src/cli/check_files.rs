@@ -1,5 +1,6 @@
 //! What can be known without running about the templates and programs that a file names: whether they are there.
 
+use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -12,6 +13,7 @@ const PROGRAMS_COMPARED_MAX: usize = 10_000;
 
 /// Looks for every template and program that is named by a literal text.
 pub(super) fn check(survey: &Survey, problems: &mut Problems) {
+    let mut programs = Programs::default();
     for FileUse { kind, node } in &survey.files_named {
         let Some(text) = node.as_text().filter(|text| !text.is_empty() && !text.contains("${")) else { continue };
         match kind {
@@ -20,7 +22,7 @@ pub(super) fn check(survey: &Survey, problems: &mut Problems) {
                 let folder = survey.folder.as_deref().unwrap_or(&node.mark.source.folder);
                 program_file(&folder.join(text), &node.mark, problems);
             }
-            FileUseKind::Program => program_in_path(text, &node.mark, problems),
+            FileUseKind::Program => programs.check(text, &node.mark, problems),
         }
     }
 }
@@ -59,21 +61,41 @@ fn program_file(path: &Path, mark: &Mark, problems: &mut Problems) {
     }
 }
 
-fn program_in_path(name: &str, mark: &Mark, problems: &mut Problems) {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut names: Vec<String> = Vec::new();
-    for folder in std::env::split_paths(&path) {
-        if folder.join(name).is_file() {
-            return;
+/// The programs of `PATH`. Each name is looked for once, and the folders are read once.
+#[derive(Default)]
+struct Programs {
+    /// What to do about a name; none: it is there.
+    remedies: HashMap<String, Option<String>>,
+    names: Option<Vec<String>>,
+}
+
+impl Programs {
+    fn check(&mut self, name: &str, mark: &Mark, problems: &mut Problems) {
+        if !self.remedies.contains_key(name) {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let is_there = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+            let remedy = if is_there { None } else { Some(self.remedy(name)) };
+            self.remedies.insert(name.to_owned(), remedy);
         }
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        names.extend(entries.filter_map(|entry| entry.file_name().into_string().ok()));
-        names.truncate(PROGRAMS_COMPARED_MAX);
+        if let Some(Some(remedy)) = self.remedies.get(name) {
+            problems.warning(mark, format!("there is no program \"{name}\" in PATH"), remedy);
+        }
     }
+
+    fn remedy(&mut self, name: &str) -> String {
+        let names = self.names.get_or_insert_with(program_names);
+        match nearest(name, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => "install it, or write its whole path".to_owned(),
+        }
+    }
+}
+
+fn program_names() -> Vec<String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let entries = std::env::split_paths(&path).flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten());
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = names.take(PROGRAMS_COMPARED_MAX).collect();
     names.sort();
-    let remedy = match nearest(name, names.iter().map(String::as_str)) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => "install it, or write its whole path".to_owned(),
-    };
-    problems.warning(mark, format!("there is no program \"{name}\" in PATH"), remedy);
+    names
 }

@@ -182,8 +182,10 @@ impl Check<'_> {
         };
         self.found.extend(problems.into_sorted());
         self.found.extend(package.warnings);
-        if let Some((folder, node)) = package.static_folder.as_ref().filter(|(folder, _)| !folder.is_dir()) {
-            self.no_static_folder(folder, node);
+        for (folder, node) in [&package.static_folder, &package.public_folder].into_iter().flatten() {
+            if !folder.is_dir() {
+                self.no_static_folder(folder, node);
+            }
         }
         for (name, page) in &package.pages {
             self.reserved(mark, &format!("{}{name}", mount.pages));

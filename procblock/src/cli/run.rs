@@ -11,6 +11,7 @@ use log::LevelFilter;
 use crate::block::{Compiled, Processed};
 use crate::cli::own_words::{OwnWords, take_own};
 use crate::cli::{EXIT_BAD_FILE, EXIT_DONE, EXIT_FAILED, EXIT_USAGE};
+use crate::cores::cores;
 use crate::life::{End, Life};
 use crate::load::nearest;
 use crate::logging::{self, LoggingOptions};
@@ -173,7 +174,7 @@ const STACK: usize = 16 * 1024 * 1024;
 
 /// Lives a life on a runtime of its own, from start to stop.
 pub(super) fn execute(life: Life, report: impl FnOnce(&Processed) + Send + 'static) -> ExitCode {
-    let threads = std::thread::available_parallelism().map_or(2, usize::from) + LOST_THREADS_MAX;
+    let threads = cores() + LOST_THREADS_MAX;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .max_blocking_threads(life.runner.compiled.usage.threads_max.unwrap_or(THREADS_MAX))
@@ -186,7 +187,8 @@ pub(super) fn execute(life: Life, report: impl FnOnce(&Processed) + Send + 'stat
             // On a worker: what it waits for wakes the thread that then runs it, not one more.
             let life = runtime.spawn(life.live(report));
             let ended = runtime.block_on(life).unwrap_or_else(|error| Err(format!("the run ended early: {error}")));
-            runtime.shutdown_background();
+            // The process ends next: waking each idle worker for that would only take time.
+            std::mem::forget(runtime);
             ended
         }
         Err(error) => Err(format!("the runtime could not start: {error}")),

@@ -46,7 +46,7 @@ pub enum FindError {
         hint: String,
     },
     /// Several run and none was named.
-    #[error("several instances are running: name one")]
+    #[error("several instances are running: name one, as in: procblock status NAME, or procblock counter list -i NAME")]
     Several(Vec<Found>),
     /// It is there but does not answer.
     #[error("the instance {name:?} does not answer: {source}")]

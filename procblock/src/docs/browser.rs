@@ -21,7 +21,7 @@ const ROWS: &[(&str, &str)] = &[
     ),
     (
         "data-args",
-        "The arguments: JSON, or a selector of the form or fields that hold them. A form or field brings its own.",
+        "The arguments: JSON, or a selector of the form or fields that hold them. A form or field brings its own; of a form also the files that were chosen.",
     ),
     ("data-confirm=\"Sure?\"", "Asks first."),
     ("data-every=\"5s\"", "Calls again and again; with `data-graph`, draws again. Not in a hidden tab."),
@@ -43,14 +43,24 @@ const ROWS: &[(&str, &str)] = &[
     ("data-log", "Shows the log's lines as they come; `data-lines=\"100\"`, `data-newest=\"first\"`."),
     ("data-field=\"a.b\"", "Which part of it is shown; `data-default=\"–\"` stands for what is not there."),
     (
+        "data-unit=\"B/s\"",
+        "A number is shown in three digits with this unit and its prefix: `%`, `B` (by 1,024), `s`, …",
+    ),
+    (
         "data-graph=\"SERIES\"",
         "Of an `img`: the picture of a series, drawn again with each sample. `data-from=\"-1h\"`, `data-to`, `data-width`, \
          `data-height`.",
     ),
     (
         "data-chart=\"SERIES\"",
-        "An interactive chart: drag to zoom, double click to return. `data-from`, `data-fields=\"a,b\"`, `data-height`. A \
-         procblock that was built without charts shows the picture.",
+        "An interactive chart: drag to zoom, double click to return. `data-from`, `data-fields=\"a,b\"`, `data-labels`, \
+         `data-height`, `data-unit`; `data-method` is `line`, `area` or `stack`; `data-min` and `data-max` are ends that its \
+         scale has at least. A procblock that was built without charts shows the picture.",
+    ),
+    (
+        "data-sync=\"NAME\"",
+        "Of charts: those of one name share pointer, window and zoom. `data-windows=\"-1h,-1d\"` are the buttons for how far \
+         back; `none` is for a page that has its own and sends the event `dropstar:window` with `{from: \"-1h\"}`.",
     ),
     (
         "data-follow-hidden",
@@ -64,7 +74,9 @@ end();                                               // follows no more
 RPCUrl("rpc/greet")                                  // the address, whatever the page's own
 document.addEventListener("dropstar:filled", event => console.log(event.detail));
 document.addEventListener("dropstar:error", event => console.log(event.detail.error.message));
-document.querySelector("img").dispatchEvent(new Event("dropstar:draw"));"#;
+document.querySelector("img").dispatchEvent(new Event("dropstar:draw"));
+dropstar.number(1536, "B/s")                         // "1.50 KiB/s", as data-unit shows it
+dropstar.bind(element)                               // gives the attributes of an element that was added their meaning"#;
 
 const SERVER: &[&str] = &[
     "`/events?counter=NAME&state=BUCKET/KEYS&queue=NAME&thread=NAME&series=NAME&log=` are server-sent events: first how \

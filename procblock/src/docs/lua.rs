@@ -29,6 +29,12 @@ pub const MODULES: &[Function] = &[
     function("log.info", "values…", "A line in the log, shown with `-v`; `print` does the same."),
     function("log.warn", "values…", "A line in the log, always shown."),
     function(
+        "random.token",
+        "bytes?",
+        "A text that nobody can guess, for sessions and the like: 32 random bytes (8 to 1,024) in letters, digits, `-` and `_`. \
+         `math.random` can be guessed.",
+    ),
+    function(
         "time.format",
         "seconds?, pattern?",
         "A time as text; now and UTC as `2030-12-31T23:59:59Z` unless told. The pattern is that of `os.date`.",
@@ -37,6 +43,11 @@ pub const MODULES: &[Function] = &[
     function("time.now", "", "Seconds since 1970, with decimals."),
     function("time.sleep", "duration", "Waits; holds no thread."),
     function("file.append", "path, text", "Adds text to the end of a file."),
+    function(
+        "file.copy",
+        "path, target",
+        "Copies a file of any kind and size, atomically; so is an upload kept: `file.copy(input_data.photo.file, \"photo.jpg\")`.",
+    ),
     function("file.exists", "path", "Whether there is such a file or folder."),
     function("file.list", "folder", "The names in a folder, sorted."),
     function("file.read", "path", "The text of a file of at most 16 MiB."),
@@ -65,7 +76,13 @@ pub const MODULES: &[Function] = &[
         "path, {from, to, resolution, consolidation}?",
         "Rows of a round-robin file; `from` (the last hour) and `to` are seconds since 1970, or not above 0 before now.",
     ),
+    function(
+        "timeseries.info",
+        "path",
+        "What a round-robin file holds: its step, its columns with their newest samples, its archives.",
+    ),
     function("timeseries.last", "path", "The newest sample of a round-robin file."),
+    function("timeseries.safe_key", "key", "A series' `key` as file names have it: of `/home` it is `slashhome`."),
     function("timeseries.status", "", "Every series of this run: path, counts, newest sample, error."),
 ];
 

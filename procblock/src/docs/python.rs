@@ -4,7 +4,7 @@ use crate::docs::{Page, Part, example};
 use crate::spec::{Example, Expected};
 
 const ENTRY: &str = "A `.py` file defines the function `ProcessBlock`; the text of a `python:` step is its body. The mapping that it \
-returns is merged into pipe data; `None` is an empty one, any other kind is a failure.";
+returns is merged into pipe data; `None` is an empty one, any other kind is a failure. Parameters at the end may be left out.";
 
 const FILE: &str = "def ProcessBlock(pipe_data, block, request_state, input_data, tag, cwd, env, block_parent):\n    return {'double': pipe_data['n'] * 2}";
 

@@ -12,22 +12,34 @@ another machine. A file that is dropped in or edited is live at the next request
 
 const FOLDER: &str = "A folder is a site: `pages/NAME.lua` (or `.py`, `.sh`, `.yaml`) is `/NAME` and `pages/index.lua` is `/`; \
 `templates/NAME.html` is filled with what it returns, and is a page by itself without one; `rpc/NAME.…` is `/rpc/NAME`; \
-`static/a.js` is `/a.js`. Names that begin with `_` or `.` are not served: layouts, includes, modules.";
+`static/a.js` is `/a.js`. Where a site has users its static files want a log-in, like its pages; what is in `public/` \
+instead anybody may read: the styles and scripts of pages that say `needs: nobody`. Names that begin with `_` or `.` are not served: layouts, includes, modules.";
 
 const DECLARED: &str = "A script says what it is in its leading comment lines, as YAML behind `--:` (Lua) or `#:` (Python, shell); a \
 YAML page says the same with keys beside its tags. An RPC takes POST alone unless it is `read only`.";
 
 const SCRIPT: &str = "--: title: Disks\n--: args: {mount: {default: /, info: Where.}}\nfunction ProcessBlock(pipe_data, block, request_state, input_data)\n  return {mount = input_data.mount}\nend";
 
-const GIVEN: [&str; 4] = [
+const GIVEN: [&str; 7] = [
     "A request's arguments are in `input_data` (`args` in expressions), what else is known of it in `request_state`: `headers`, \
      `cookies`, `path`, `args`, `method`, `host`, `port`, `protocol`, `user`, `page` or `rpc` with its mount, `package`, `render`. \
      They are never among the results, so no visitor can put a name into a page. `pipe_data` begins as the `data` of a YAML page.",
     "A shell script or another executable gets the arguments as variables `ARG_NAME` and all of it as JSON on standard input; it \
      prints a JSON mapping, or text, which is `output`.",
-    "What a page returns fills its template, escaped. Without a template it is JSON, and JSON it is for who asks for it (`Accept: \
+    "What a page returns fills its template, escaped; a name that it shows and nothing gave is an error, unless it says \
+     `{{ note | default(\"\") }}`. Without a template it is JSON, and JSON it is for who asks for it (`Accept: \
      application/json`, `?format=json`). `output` with `content-type` is the answer itself. `__response: {status, headers, cookies, \
      redirect}` says the rest.",
+    "A cookie is `name: text` or `name: {value, path, domain, max age, http only, same site, secure}`, and null to take it away. It \
+     is for this site alone, no script of a page reads it (`http only`), and no other site's page sends it where it would change \
+     something (`same site: lax`), unless told. A redirect to `/disks` stays below the prefix of a proxy.",
+    "An RPC or page that refuses says why and with which status: `return {error = \"no such disk\", __response = {status = 404}}`. \
+     `rpc()` in the browser throws it, and `data-error` shows it. A script that fails is answered with 500 and an id, and the log has \
+     the rest under that id.",
+    "Of a form in parts (`enctype=\"multipart/form-data\"`) a file is `{file, name, type, size}`: `file` is the path of a temporary \
+     file that goes with the request, so what is to stay is copied (`file.copy`, with `allow: [file]`); `name` and `type` are only \
+     what the client says. Declare it as `args: {photo: file}`: then nothing but an upload is taken for one, while else any JSON could \
+     name a file of yours.",
     "A YAML page gives what its `run` list returned and the values beside it, without its `data`. Locks that a request took are \
      released when it ends, and at its `timeout` it is ended with everything it started.",
 ];

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use unidist::{Stop, Unidist};
 
-use crate::host::{BoxFuture, Caller, Host, HostError, file, http, process, rpc, timeseries};
+use crate::host::{BoxFuture, Caller, Host, HostError, file, http, process, random, rpc, timeseries};
 use crate::http::HttpClient;
 use crate::process::Keeper;
 use crate::series::SeriesClient;
@@ -35,7 +35,8 @@ pub(crate) type LockOwners = Mutex<HashSet<String>>;
 pub(crate) fn functions() -> Vec<String> {
     let shared = unidist::call::FUNCTIONS.iter().map(|function| function.name);
     shared
-        .chain([process::FUNCTIONS, file::FUNCTIONS, http::FUNCTIONS, rpc::FUNCTIONS, timeseries::FUNCTIONS].concat())
+        .chain([process::FUNCTIONS, file::FUNCTIONS, http::FUNCTIONS, rpc::FUNCTIONS].concat())
+        .chain([random::FUNCTIONS, timeseries::FUNCTIONS].concat())
         .map(str::to_string)
         .collect()
 }
@@ -95,6 +96,7 @@ impl Host for Api {
                 Some("file") => file::call(caller, name, &arguments).await,
                 Some("rpc") => rpc::call(self, caller, name, &arguments).await,
                 Some("http") => http::call(self, caller, name, &arguments).await,
+                Some("random") => random::call(name, &arguments),
                 Some("timeseries") => timeseries::call(self, caller, name, &arguments).await,
                 _ => self.shared(caller, name, arguments).await,
             }

@@ -7,12 +7,12 @@ use crate::host::{Caller, HostError};
 use crate::value::{Value, to_text};
 
 pub(super) const FUNCTIONS: &[&str] =
-    &["file.read", "file.write", "file.append", "file.exists", "file.list", "file.remove"];
+    &["file.read", "file.write", "file.append", "file.copy", "file.exists", "file.list", "file.remove"];
 
 /// The most that `file.read` returns, in bytes.
 const READ_MAX: u64 = 16 * 1024 * 1024;
 
-/// `file.read(path)`, `write(path, text)` (atomic), `append(path, text)`, `exists(path)`, `list(folder)`, `remove(path)`.
+/// `file.read(path)`, `write(path, text)` (atomic), `append(path, text)`, `copy(path, target)` (atomic), `exists(path)`, `list(folder)`, `remove(path)`.
 pub(super) async fn call(caller: &Caller, name: &str, arguments: &[Value]) -> Result<Value, HostError> {
     let bad = |text: String| HostError::new("bad_argument", text);
     let Some(path) = arguments.first().and_then(Value::as_str) else {
@@ -20,8 +20,14 @@ pub(super) async fn call(caller: &Caller, name: &str, arguments: &[Value]) -> Re
     };
     let path = caller.folder.join(path);
     let text = arguments.get(1).map(to_text);
-    let name = name.to_string();
-    let work = move || work(&name, path, text);
+    let (name, folder) = (name.to_string(), caller.folder.clone());
+    let work = move || {
+        if name == "file.copy" {
+            let target = text.ok_or_else(|| bad("file.copy takes a path and the path of the copy".to_string()))?;
+            return copy(&path, &folder.join(target));
+        }
+        work(&name, path, text)
+    };
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| HostError::new("failed", error.to_string()))?
 }
@@ -52,14 +58,32 @@ fn read(path: &Path) -> Result<String, HostError> {
 }
 
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(format!(".{}.part", std::process::id()));
-    let part = PathBuf::from(part);
+    let part = beside(path);
     let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, path));
     if written.is_err() {
         let _ = std::fs::remove_file(&part);
     }
     written
+}
+
+/// A copy of any size, with the permissions that a new file has here, whatever those of the original are.
+fn copy(path: &Path, target: &Path) -> Result<Value, HostError> {
+    let failed = |path: &Path, error: &std::io::Error| HostError::new("failed", format!("{}: {error}", path.display()));
+    let mut from = std::fs::File::open(path).map_err(|error| failed(path, &error))?;
+    let part = beside(target);
+    let copied = std::fs::File::create(&part).and_then(|mut to| std::io::copy(&mut from, &mut to));
+    let copied = copied.and_then(|_| std::fs::rename(&part, target));
+    copied.map(|()| Value::Null).map_err(|error| {
+        let _ = std::fs::remove_file(&part);
+        failed(target, &error)
+    })
+}
+
+/// Where a file is written before it takes its place.
+fn beside(path: &Path) -> PathBuf {
+    let mut part = path.as_os_str().to_owned();
+    part.push(format!(".{}.part", std::process::id()));
+    PathBuf::from(part)
 }
 
 fn append(path: &Path, text: &str) -> std::io::Result<()> {

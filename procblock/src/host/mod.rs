@@ -7,6 +7,7 @@ pub(crate) mod api;
 mod file;
 mod http;
 mod process;
+mod random;
 mod rpc;
 mod timeseries;
 

@@ -1,19 +1,21 @@
 //! `timeseries.*`: reading round-robin files from scripts. Relative paths start from the caller's folder.
 
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use unidist::timeseries::{Consolidation, Window};
+use unidist::timeseries::{Consolidation, Window, safe_key};
 
 use crate::host::api::Api;
 use crate::host::{Caller, HostError};
 use crate::value::{Map, Value};
 
-pub(super) const FUNCTIONS: &[&str] = &["timeseries.fetch", "timeseries.last", "timeseries.status"];
+pub(super) const FUNCTIONS: &[&str] =
+    &["timeseries.fetch", "timeseries.info", "timeseries.last", "timeseries.safe_key", "timeseries.status"];
 
 /// How far back `fetch` reads unless told, in seconds.
 const WINDOW_DEFAULT: i64 = 3600;
 
-/// `fetch(path, {from, to, resolution, consolidation})`, `last(path)`, `status()`.
+/// `fetch(path, {from, to, resolution, consolidation})`, `info(path)`, `last(path)`, `safe_key(key)`, `status()`.
 ///
 /// `from` and `to` are seconds since 1970; not above zero they are relative to the present.
 pub(super) async fn call(api: &Api, caller: &Caller, name: &str, arguments: &[Value]) -> Result<Value, HostError> {
@@ -21,9 +23,16 @@ pub(super) async fn call(api: &Api, caller: &Caller, name: &str, arguments: &[Va
         return Ok(status(api));
     }
     let Some(path) = arguments.first().and_then(Value::as_str) else {
-        return Err(HostError::new("bad_argument", format!("{name} takes the path of a round-robin file")));
+        let wanted = if name == "timeseries.safe_key" { "key" } else { "path of a round-robin file" };
+        return Err(HostError::new("bad_argument", format!("{name} takes a {wanted}")));
     };
+    if name == "timeseries.safe_key" {
+        return Ok(safe_key(path).into());
+    }
     let path = caller.folder.join(path);
+    if name == "timeseries.info" {
+        return info(api, &path).await;
+    }
     let empty = Map::new();
     let options = arguments.get(1).and_then(Value::as_object).unwrap_or(&empty);
     let table = match name {
@@ -62,6 +71,12 @@ fn window(options: &Map) -> Result<(Consolidation, Window), HostError> {
         consolidation.ok_or_else(|| bad(format!("consolidation is {word}; expected AVERAGE, MIN, MAX or LAST")))?,
         window,
     ))
+}
+
+/// What a file holds: its step in seconds, its fields with type, heartbeat, bounds and newest sample, its archives.
+async fn info(api: &Api, path: &Path) -> Result<Value, HostError> {
+    let definition = api.series.info(path).await.map_err(|error| HostError::new("failed", error.to_string()))?;
+    serde_json::to_value(definition).map_err(|error| HostError::new("failed", error.to_string()))
 }
 
 /// Every series of this run: path, counts, newest sample, error.

@@ -1,6 +1,6 @@
 //! Which modules a script may use.
 
-/// The modules beside those that every script has: json, log, time, timeseries and unidist.
+/// The modules beside those that every script has: json, log, random, time, timeseries and unidist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Allow {
     /// `process`: child processes.

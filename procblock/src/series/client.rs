@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 use unidist::Stop;
 use unidist::timeseries::{
-    Consolidation, Definition, GraphFormat, GraphSpec, SeriesSpec, Table, Window, validate_rrdcached,
+    Consolidation, Definition, GraphFormat, GraphSpec, Measures, SeriesSpec, Table, Window, validate_rrdcached,
 };
 
 use super::driver;
@@ -207,6 +207,9 @@ impl SeriesClient {
         let width = u32::try_from(series.spec.fields.len()).unwrap_or(u32::MAX);
         let entry = Entry { series: series.number, width, time };
         let mut state = self.shared.state.lock();
+        if let Some(record) = state.records.get_mut(series.number as usize) {
+            record.given.take(&series.spec, super::pending::whole_seconds(time), values);
+        }
         let was_empty = state.pending.len() == 0;
         let dropped = if values.len() == width as usize {
             state.pending.push(entry, values)
@@ -370,6 +373,21 @@ impl SeriesClient {
         self.shared.stop(limit);
         self.shared.ended.requested().await;
         self.shared.state.lock().lost_at_end == 0
+    }
+
+    /// The newest sample given to a series, as its file will hold it.
+    pub fn newest(&self, series: &Series) -> Measures {
+        let state = self.shared.state.lock();
+        state.records.get(series.number as usize).map(|record| record.given.clone()).unwrap_or_default()
+    }
+
+    /// A series of this process, by its file.
+    pub fn find(&self, is_wanted: impl Fn(&Path) -> bool) -> Option<Series> {
+        let state = self.shared.state.lock();
+        let mut records = state.by_path.iter().filter(|(path, _)| is_wanted(path));
+        let (_, number) = records.next()?;
+        let record = state.records.get(*number as usize)?;
+        Some(Series { number: *number, spec: record.spec.clone() })
     }
 
     /// Every series of this process.

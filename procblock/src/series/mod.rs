@@ -24,7 +24,6 @@ pub use export::ArchiveRows;
 pub use failure::{FailureKind, SeriesFailure};
 pub use find::find_files;
 pub use moment::{MOMENT_FORMS, parse_moment, show_moment};
-pub(crate) use pending::whole_seconds;
 pub use show::{definition_to_text, list_to_text, table_to_text};
 pub use status::{SeriesStatus, SeriesTotals};
 pub use writable::{irreplaceable, unwritable};

@@ -222,7 +222,7 @@ impl Batch {
 
 /// The second that a moment lies in.
 #[expect(clippy::cast_possible_truncation, reason = "saturates, and times out of range are refused as late")]
-pub(crate) fn whole_seconds(time: f64) -> i64 {
+pub(super) fn whole_seconds(time: f64) -> i64 {
     time.floor() as i64
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use unidist::timeseries::{GraphSpec, SeriesSpec};
+use unidist::timeseries::{GraphSpec, Measures, SeriesSpec};
 
 /// One series, as far as this process stored to it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -56,6 +56,8 @@ pub struct SeriesTotals {
 pub(super) struct Record {
     pub(super) spec: Arc<SeriesSpec>,
     pub(super) status: SeriesStatus,
+    /// The newest sample as it was given, stored or not.
+    pub(super) given: Measures,
     /// Which fields ever had a value.
     pub(super) seen: Vec<bool>,
     /// Samples of this run are in its file: when it has to be created again, they are lost.
@@ -78,7 +80,8 @@ pub(super) struct Told {
 impl Record {
     pub(super) fn new(spec: Arc<SeriesSpec>) -> Self {
         let status = SeriesStatus { path: spec.path.clone(), ..SeriesStatus::default() };
-        Record { seen: vec![false; spec.fields.len()], status, has_file: false, told: Told::default(), spec }
+        let seen = vec![false; spec.fields.len()];
+        Record { given: Measures::default(), seen, status, has_file: false, told: Told::default(), spec }
     }
 
     /// Takes a stored sample as the newest.

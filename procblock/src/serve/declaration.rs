@@ -18,9 +18,10 @@ const KINDS: &[(&str, ArgumentKind)] = &[
     ("boolean", ArgumentKind::Boolean),
     ("list", ArgumentKind::List),
     ("mapping", ArgumentKind::Mapping),
+    ("file", ArgumentKind::File),
 ];
 
-const KIND_WORDS: &[&str] = &["text", "integer", "number", "boolean", "list", "mapping"];
+const KIND_WORDS: &[&str] = &["text", "integer", "number", "boolean", "list", "mapping", "file"];
 
 const NEEDS: &[(&str, Need)] =
     &[("nobody", Need::Nobody), ("login", Need::Login), ("call", Need::Call), ("admin", Need::Admin)];
@@ -44,7 +45,7 @@ const ARGUMENT_FIELDS: &[FieldSpec] = &[
 
 /// The keys by which a page or RPC says what it is.
 pub const DECLARATION_FIELDS: &[FieldSpec] = &[
-    FieldSpec::new("title", FieldKind::Text, "The page's title."),
+    FieldSpec::new("title", FieldKind::Text, "The page's title. Default: its name."),
     FieldSpec::new("read only", FieldKind::Boolean, "It changes nothing, so that an RPC may be called by GET.")
         .default("false"),
     FieldSpec::new(
@@ -65,7 +66,7 @@ pub const DECLARATION_FIELDS: &[FieldSpec] = &[
     FieldSpec::new(
         "allow",
         FieldKind::ListOf(&FieldKind::Choice(&["process", "http", "file", "rpc"])),
-        "Modules that its scripts may use besides json, log, time, timeseries and unidist.",
+        "Modules that its scripts may use besides json, log, random, time, timeseries and unidist.",
     ),
     FieldSpec::new("timeout", FieldKind::Duration, "How long a request may take; then it is ended.").default("10s"),
     FieldSpec::new(
@@ -164,6 +165,7 @@ fn check_default(argument: &Argument, default: &Value, node: &Node, problems: &m
         ArgumentKind::Boolean => default.is_boolean(),
         ArgumentKind::List => default.is_array(),
         ArgumentKind::Mapping => default.is_object(),
+        ArgumentKind::File => false,
     };
     if !fits && !default.is_null() {
         let word = KINDS.iter().find(|(_, kind)| *kind == argument.kind).map_or("text", |(word, _)| word);

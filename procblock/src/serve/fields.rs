@@ -64,7 +64,7 @@ const FOLDER: FieldSpec = FieldSpec::new(
     "folder",
     FieldKind::Path,
     "The site is this folder: `pages/NAME.lua|py|sh|yaml` with `templates/NAME.html` is `/NAME`, `rpc/NAME.…` is \
-     `/rpc/NAME`, `static/a.js` is `/a.js`.",
+     `/rpc/NAME`, `static/a.js` is `/a.js`, `public/a.css` is `/a.css` and wants no log-in.",
 );
 
 const PACKAGES: FieldSpec = FieldSpec::new(
@@ -89,6 +89,13 @@ pub const TLS_FIELDS: &[FieldSpec] = &[
     FieldSpec::new("certificate", FieldKind::Path, "The chain of certificates, PEM; read again when it changes.")
         .required(),
     FieldSpec::new("key", FieldKind::Path, "The private key, PEM.").required(),
+    FieldSpec::new(
+        "strict",
+        FieldKind::Duration,
+        "How long browsers that were here ask this host by HTTPS alone, at all of its ports \
+         (Strict-Transport-Security); 0s where another port of the host speaks plain HTTP.",
+    )
+    .default("30d"),
 ];
 
 /// Proxies in front of a listener.

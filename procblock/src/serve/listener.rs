@@ -63,6 +63,10 @@ pub(super) fn config(listen: SocketAddr, entries: &[&Entry], home: PathBuf, prob
         listen,
         sites: Vec::new(),
         tls: fields.node("tls").and_then(|node| tls(node, problems)),
+        strict_transport: fields
+            .node("tls")
+            .and_then(|node| strict(node, problems))
+            .unwrap_or(default.strict_transport),
         is_insecure: fields.literal("insecure", problems).unwrap_or(false),
         any_host: fields.literal("any host", problems).unwrap_or(false),
         dev: fields.literal("dev", problems).unwrap_or(false),
@@ -98,6 +102,11 @@ pub(super) fn is_path(text: &str) -> bool {
 fn tls(node: &Node, problems: &mut Problems) -> Option<Tls> {
     let fields = Fields::read(node, TLS_FIELDS, "tls", problems);
     Some(Tls { certificate: path(fields.node("certificate")?)?, key: path(fields.node("key")?)? })
+}
+
+fn strict(node: &Node, problems: &mut Problems) -> Option<Duration> {
+    let mut told = Problems::new();
+    Fields::read(node, TLS_FIELDS, "tls", &mut told).literal("strict", problems)
 }
 
 /// A path, made absolute against the folder of its file.

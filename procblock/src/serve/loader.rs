@@ -89,10 +89,11 @@ impl Loader for PageLoader {
     }
 
     fn load_package(&self, file: &Path) -> Result<(Package, Vec<PathBuf>), LoadFailure> {
-        let PackageFile { static_folder, pages, procedures, files, .. } =
+        let PackageFile { static_folder, public_folder, pages, procedures, files, .. } =
             package::load(file).map_err(|error| failure(file, &error))?;
         let package = Package {
             static_folder: static_folder.map(|(folder, _)| folder),
+            public_folder: public_folder.map(|(folder, _)| folder),
             pages: pages.into_iter().map(|(name, found)| (name, self.bind_or_fail(found))).collect(),
             procedures: procedures.into_iter().map(|(name, found)| (name, self.bind_or_fail(found))).collect(),
         };

@@ -9,6 +9,7 @@ pub mod declaration;
 pub mod definition;
 mod environment;
 pub mod fields;
+mod inside;
 mod listener;
 pub mod loader;
 pub mod package;

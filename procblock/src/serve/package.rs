@@ -19,7 +19,12 @@ pub const PACKAGE_FIELDS: &[FieldSpec] = &[
     FieldSpec::new(
         "static",
         FieldKind::OneOf(&[FieldKind::Path, FieldKind::Mapping(STATIC_FIELDS)]),
-        "The folder of static files.",
+        "The folder of static files; where the site has users they want a log-in.",
+    ),
+    FieldSpec::new(
+        "public",
+        FieldKind::OneOf(&[FieldKind::Path, FieldKind::Mapping(STATIC_FIELDS)]),
+        "The folder of static files that anybody may read: styles, scripts and pictures of pages that need no log-in.",
     ),
     FieldSpec::new("http", FieldKind::MapOf(&FieldKind::Block), "The pages, by name; `index` is the mount itself."),
     FieldSpec::new("rpc", FieldKind::MapOf(&FieldKind::Block), "The RPCs, by name."),
@@ -30,6 +35,8 @@ pub const PACKAGE_FIELDS: &[FieldSpec] = &[
 pub struct PackageFile {
     /// The folder of static files, and where it is named.
     pub static_folder: Option<(PathBuf, Node)>,
+    /// The folder of static files that anybody may read, likewise.
+    pub public_folder: Option<(PathBuf, Node)>,
     /// The pages; one that is wrong does not keep the others from being served.
     pub pages: BTreeMap<String, Result<Definition, LoadError>>,
     /// The RPCs, likewise.
@@ -66,6 +73,7 @@ pub fn read(document: Document) -> (PackageFile, Problems) {
     let mut problems = Problems::new();
     let mut package = PackageFile {
         static_folder: None,
+        public_folder: None,
         pages: BTreeMap::new(),
         procedures: BTreeMap::new(),
         files: document.files,
@@ -73,7 +81,8 @@ pub fn read(document: Document) -> (PackageFile, Problems) {
         scripts: Vec::new(),
     };
     let fields = Fields::read(&root, PACKAGE_FIELDS, "the package", &mut problems);
-    package.static_folder = fields.node("static").and_then(|node| static_folder(node, &mut problems));
+    package.static_folder = fields.node("static").and_then(|node| static_folder(node, "static", &mut problems));
+    package.public_folder = fields.node("public").and_then(|node| static_folder(node, "public", &mut problems));
     for (key, purpose) in [("http", Purpose::Page), ("rpc", Purpose::Rpc)] {
         for entry in fields.node(key).and_then(Node::entries).unwrap_or_default() {
             check_name(entry, purpose, &mut problems);
@@ -97,12 +106,12 @@ impl PackageFile {
     }
 }
 
-fn static_folder(node: &Node, problems: &mut Problems) -> Option<(PathBuf, Node)> {
+fn static_folder(node: &Node, name: &str, problems: &mut Problems) -> Option<(PathBuf, Node)> {
     let fields;
     let node = match node.as_text() {
         Some(_) => node,
         None => {
-            fields = Fields::read(node, STATIC_FIELDS, "static", problems);
+            fields = Fields::read(node, STATIC_FIELDS, name, problems);
             fields.node("path")?
         }
     };

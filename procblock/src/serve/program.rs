@@ -3,7 +3,7 @@
 //! A request's arguments are `input_data`, what else is known of it `request_state`. Pipe data starts as the `data` of
 //! the definition, so that no visitor can put a name among the results.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,13 @@ pub struct Surroundings {
     pub folder: Option<PathBuf>,
     /// The folder of scripts that no YAML names: that of the file that serves them.
     pub base: PathBuf,
+}
+
+impl Surroundings {
+    /// Where relative outputs go.
+    pub(super) fn outputs(&self) -> &Path {
+        self.folder.as_deref().unwrap_or(&self.base)
+    }
 }
 
 /// A dropped-in script.
@@ -79,8 +86,8 @@ impl ScriptProgram {
         let instance = &self.surroundings.instance;
         let owner = instance.next_owner();
         let _locks = Locks { instance, owner: &owner };
-        let folder = self.surroundings.folder.as_ref().unwrap_or(&self.surroundings.base);
-        let caller = Caller { owner: owner.to_string(), folder: folder.clone(), script: self.name.clone() };
+        let folder = self.surroundings.outputs().to_path_buf();
+        let caller = Caller { owner: owner.to_string(), folder, script: self.name.clone() };
         let nothing = Map::new();
         let env = if self.is_child { environment(request) } else { Map::new() };
         let call = Call {
@@ -89,7 +96,7 @@ impl ScriptProgram {
             request_state: &request.state,
             input_data: &request.arguments,
             tag: "run",
-            cwd: folder,
+            cwd: &caller.folder,
             env: &env,
             block_parent: &Value::Null,
             caller: &caller,

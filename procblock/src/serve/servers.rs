@@ -80,7 +80,7 @@ impl Servers {
             }
             None => {
                 open_files::raise();
-                let shown = Shown::new(Arc::clone(&instance), surroundings.base.clone());
+                let shown = Shown::new(Arc::clone(&instance), surroundings.outputs().to_path_buf());
                 let loader = PageLoader::new(surroundings);
                 Arc::new(Server::start(all.clone(), Arc::new(loader), Arc::new(shown)).await?)
             }
@@ -121,6 +121,11 @@ impl Servers {
         *self.urls.lock() = Self::urls_of(&all, &server, instance);
         state.served = left;
         Ok(())
+    }
+
+    /// All that is served.
+    pub async fn configs(&self) -> Vec<ServeConfig> {
+        self.state.lock().await.served.concat()
     }
 
     /// Where everything is reached.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dropstar::{EventKind, Failure, FailureKind, Graph, Sink};
-use unidist::timeseries::{Consolidation, FieldType, GraphFormat, GraphSpec, SeriesSpec, Window};
+use unidist::timeseries::{Consolidation, GraphFormat, GraphSpec, Measure, Window};
 use unidist::{Stop, Unidist};
 
 use crate::control::{page_value, status, status_of, threads};
@@ -14,12 +14,14 @@ use crate::host::{BoxFuture, HostError};
 use crate::instance::Instance;
 use crate::load::nearest;
 use crate::logging::{Page, RING_LINES_MAX, hidden, ring};
-use crate::series::{self, SeriesFailure, SeriesStatus, find_files};
+use crate::series::{self, Series, SeriesClient, SeriesFailure, SeriesStatus, find_files};
+use crate::serve::inside;
 use crate::thread::RunThread;
 use crate::value::{Map, Value};
 
 /// What may be asked for.
-const CALLS: &[&str] = &["status", "threads", "logs", "series", "series.fetch", "sources"];
+const CALLS: &[&str] =
+    &["about", "status", "threads", "thread", "logs", "series", "series.info", "series.fetch", "sources"];
 
 /// Lines of `logs` unless told otherwise.
 const LOG_LINES: u64 = 100;
@@ -49,11 +51,16 @@ impl Shown {
         let text = |key: &str| arguments.get(key).and_then(Value::as_str);
         let number = |key: &str| arguments.get(key).and_then(Value::as_u64);
         match name {
+            "about" => Ok(self.about()),
             "status" => match text("name") {
                 Some(name) => status_of(&self.instance, name).map_err(refused),
                 None => Ok(status(&self.instance, &self.instance.hello())),
             },
-            "threads" => Ok(threads(&self.instance)),
+            "threads" => Ok(self.threads()),
+            "thread" => {
+                let name = text("name").ok_or_else(|| failed("thread takes {name}"))?;
+                inside::thread(&self.instance, name, |path| self.name_of(path)).map_err(refused)
+            }
             "logs" => {
                 let count = number("lines").unwrap_or(LOG_LINES).min(RING_LINES_MAX as u64);
                 let count = usize::try_from(count).unwrap_or(RING_LINES_MAX);
@@ -62,6 +69,7 @@ impl Shown {
                 Ok(page_value(&page))
             }
             "series" => self.series().await,
+            "series.info" => self.info(text("series").ok_or_else(|| failed("series.info takes {series}"))?).await,
             "series.fetch" => self.fetch(arguments).await,
             "sources" => self.sources(text("file")).await,
             _ => {
@@ -70,6 +78,56 @@ impl Shown {
                 Err(failed(format!("there is no call {name:?}; there are: {}{hint}", CALLS.join(", "))))
             }
         }
+    }
+
+    fn about(&self) -> Value {
+        let version = ("procblock".to_string(), Value::from(env!("CARGO_PKG_VERSION")));
+        Value::Object(Map::from_iter([
+            ("name".to_string(), self.instance.name.clone().into()),
+            ("versions".to_string(), Value::Object(Map::from_iter([version]))),
+        ]))
+    }
+
+    /// Every run-thread's state, with how long its runs took.
+    fn threads(&self) -> Value {
+        let mut all = threads(&self.instance);
+        for (name, value) in all.as_object_mut().into_iter().flatten() {
+            if let (Some(thread), Value::Object(map)) = (self.instance.threads.get(name), value) {
+                map.insert("durations".into(), inside::durations(&thread));
+            }
+        }
+        all
+    }
+
+    /// A series, its file's structure, and what stores to it.
+    async fn info(&self, name: &str) -> Result<Value, Failure> {
+        let path = self.path_of(name)?;
+        let stored = self.instance.series.status().into_iter().find(|status| status.path == path);
+        let mut map = match stored.map(|status| self.series_value(&status)) {
+            Some(Value::Object(map)) => map,
+            _ => self.unstored(&path),
+        };
+        match self.instance.series.info(&path).await {
+            Ok(definition) => {
+                map.insert("file".into(), serde_json::to_value(definition).unwrap_or_default());
+                map.insert("size".into(), std::fs::metadata(&path).ok().map(|metadata| metadata.len()).into());
+            }
+            Err(error) if error.kind == series::FailureKind::Missing => {}
+            Err(error) => {
+                map.insert("file_error".into(), error.to_string().into());
+            }
+        }
+        map.extend(inside::storing(&self.instance, &path));
+        Ok(Value::Object(map))
+    }
+
+    /// A series that lies in the folder without this run storing to it.
+    fn unstored(&self, path: &Path) -> Map {
+        let mut map = Map::new();
+        map.insert("name".into(), self.name_of(path).into());
+        map.insert("path".into(), path.to_string_lossy().into());
+        map.insert("is_stored".into(), false.into());
+        map
     }
 
     /// A series' name: its file relative to the folder, without `.rrd`.
@@ -102,11 +160,7 @@ impl Shown {
         let others = tokio::task::spawn_blocking(move || find_files(&folder, |_| {})).await;
         let others = others.map_err(|error| failed(error.to_string()))?;
         for path in others.iter().filter(|path| !stored.iter().any(|status| status.path == **path)) {
-            let mut map = Map::new();
-            map.insert("name".into(), self.name_of(path).into());
-            map.insert("path".into(), path.to_string_lossy().into());
-            map.insert("is_stored".into(), false.into());
-            all.push(Value::Object(map));
+            all.push(Value::Object(self.unstored(path)));
         }
         Ok(Value::Array(all))
     }
@@ -145,9 +199,16 @@ impl Shown {
         table.map(|table| table.to_json()).map_err(|error| unread(&error))
     }
 
-    /// The files of the instance; one of them with its text.
+    /// The files of the instance and of its sites; the text of one of them.
     async fn sources(&self, file: Option<&str>) -> Result<Value, Failure> {
-        let files = self.instance.sources();
+        let configs = self.instance.servers.configs().await;
+        let mut files = self.instance.sources();
+        let served = tokio::task::spawn_blocking(move || inside::site_files(&configs)).await;
+        for path in served.map_err(|error| failed(error.to_string()))? {
+            if !files.contains(&path) {
+                files.push(path);
+            }
+        }
         let Some(wanted) = file else {
             return Ok(files.iter().map(|path| Value::from(path.to_string_lossy())).collect());
         };
@@ -190,12 +251,12 @@ impl dropstar::Instance for Shown {
 
     fn follow(&self, sink: Sink) {
         let sink = Arc::new(sink);
-        let (told, folder) = (Arc::clone(&sink), self.folder.clone());
+        let (told, folder, client) = (Arc::clone(&sink), self.folder.clone(), self.instance.series.clone());
         self.instance.happenings.listen(Box::new(move |happening| match happening {
             Happening::Ran(thread) => told(EventKind::Thread, &thread.name, &|| thread_event(thread)),
-            Happening::Sampled { spec, time, values } => {
-                let name = name_in(&folder, &spec.path);
-                told(EventKind::Series, &name, &|| sample_event(&name, spec, time, values))
+            Happening::Sampled(series) => {
+                let name = name_in(&folder, &series.spec().path);
+                told(EventKind::Series, &name, &|| sample_event(&name, series, &client))
             }
         }));
         tokio::spawn(follow_log(sink, self.instance.stop.clone()));
@@ -205,14 +266,8 @@ impl dropstar::Instance for Shown {
         match kind {
             EventKind::Thread => self.instance.threads.get(name).map(|thread| thread_event(&thread)),
             EventKind::Series => {
-                let all = self.instance.series.status();
-                let status = all.iter().find(|status| self.name_of(&status.path) == name)?;
-                let last = status.last.iter().map(|(field, value)| (field.clone(), Value::from(*value)));
-                let mut event = Map::new();
-                event.insert("name".into(), name.into());
-                event.insert("time".into(), status.last_time.into());
-                event.insert("values".into(), Value::Object(last.collect()));
-                Some(event)
+                let client = &self.instance.series;
+                client.find(|path| self.name_of(path) == name).map(|series| sample_event(name, &series, client))
             }
             EventKind::Log => Some(log_event(&ring().newest(LOG_EVENT_LINES))),
             EventKind::Counter | EventKind::State | EventKind::Queue => None,
@@ -243,14 +298,21 @@ fn thread_event(thread: &RunThread) -> Map {
     event
 }
 
-/// Only what is stored as it is measured: of a COUNTER the file holds the rate, which is read from there.
-fn sample_event(name: &str, spec: &SeriesSpec, time: i64, values: &Map) -> Map {
-    let stored = spec.fields.iter().filter(|field| field.kind == FieldType::Gauge);
-    let stored = stored.map(|field| (field.name.clone(), values.get(&field.name).cloned().unwrap_or_default()));
+/// The newest sample as its file will hold it: rates of a COUNTER. A rate whose beginning was not seen by this process
+/// is not among the values; the file has it.
+fn sample_event(name: &str, series: &Series, client: &SeriesClient) -> Map {
+    let newest = client.newest(series);
+    let fields = series.spec().fields.iter().map(|field| field.name.clone());
+    let value_of = |measure| match measure {
+        Measure::Known(number) => Some(Value::from(number)),
+        Measure::Unknown => Some(Value::Null),
+        Measure::Unseen => None,
+    };
+    let values = fields.zip(newest.values).filter_map(|(field, measure)| Some((field, value_of(measure)?)));
     let mut event = Map::new();
     event.insert("name".into(), name.into());
-    event.insert("time".into(), time.into());
-    event.insert("values".into(), Value::Object(stored.collect()));
+    event.insert("time".into(), newest.time.into());
+    event.insert("values".into(), Value::Object(values.collect()));
     event
 }
 

@@ -10,7 +10,7 @@ use crate::serve::listener;
 use crate::spec::{Fields, same_key};
 
 /// Folders of which a site that is a folder has at least one.
-pub const SITE_FOLDERS: [&str; 4] = ["pages", "rpc", "static", "templates"];
+pub const SITE_FOLDERS: [&str; 5] = ["pages", "public", "rpc", "static", "templates"];
 
 /// A site with its listener, as it was read.
 pub(super) struct Draft<'n> {

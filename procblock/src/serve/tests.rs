@@ -214,14 +214,15 @@ async fn what_is_wrong_is_told_with_its_place() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_wrong_page_of_a_package_fails_alone() {
     let bench = Bench::new();
-    let text = "static: {path: www}\nblocks:\n  greet: {hello: '${args.who}'}\nhttp:\n  good:\n    template: {path: t.html}\n    run:\n      - call: greet\n  bad: {run: [{skript: a}]}\n  still: {template: {path: t.html}}\nrpc:\n  add: {read only: true, run: [{lua: 'return {sum = input_data.a + 1}'}]}\n";
+    let text = "static: {path: www}\npublic: open\nblocks:\n  greet: {hello: '${args.who}'}\nhttp:\n  good:\n    template: {path: t.html}\n    run:\n      - call: greet\n  bad: {run: [{skript: a}]}\n  still: {template: {path: t.html}}\nrpc:\n  add: {read only: true, run: [{lua: 'return {sum = input_data.a + 1}'}]}\n";
     let (package, files) = bench.loader.load_package(&bench.write("package.yaml", text)).unwrap();
     assert_eq!(files, [bench.folder.path().join("package.yaml")]);
     assert_eq!(package.static_folder, Some(bench.folder.path().join("www")));
+    assert_eq!(package.public_folder, Some(bench.folder.path().join("open")));
     assert_eq!(run(&package.pages["good"], json!({"who": "me"})).await, Ok(json!({"hello": "me"})));
     assert!(package.pages["still"].program.is_none() && package.pages["still"].template.is_some());
     let failed = run(&package.pages["bad"], json!({})).await.unwrap_err();
-    assert!(failed.text.contains("package.yaml:9:16: ") && failed.text.contains("did you mean"), "{failed}");
+    assert!(failed.text.contains("package.yaml:10:16: ") && failed.text.contains("did you mean"), "{failed}");
     assert_eq!(run(&package.procedures["add"], json!({"a": 1})).await, Ok(json!({"sum": 2})));
     assert!(package.procedures["add"].declaration.is_read_only);
 }

@@ -270,9 +270,7 @@ impl Collect {
         let open = self.open(run, key)?;
         let client = &run.instance.series;
         client.store_result(&open.series, time, values);
-        let spec = open.series.spec();
-        let on_step = crate::series::whole_seconds(time) / spec.step() * spec.step();
-        run.instance.happenings.tell(Happening::Sampled { spec, time: on_step, values });
+        run.instance.happenings.tell(Happening::Sampled(&open.series));
         for graph in &open.graphs {
             client.graph(&open.series, Arc::clone(graph), time);
         }

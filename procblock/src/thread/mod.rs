@@ -19,7 +19,7 @@ use unidist::Stop;
 
 pub use lateness::Lateness;
 pub use run_thread::RunThread;
-pub use state::{Kept, ThreadState};
+pub use state::{Failed, Kept, ThreadState, Took};
 
 use crate::block::Run;
 use crate::error::{RunError, RunErrorKind};

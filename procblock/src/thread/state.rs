@@ -7,6 +7,35 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::error::RunError;
 use crate::value::{Map, Value};
 
+/// Runs whose durations are kept.
+const DURATIONS_MAX: usize = 100;
+
+/// Different errors that are kept.
+const ERRORS_MAX: usize = 5;
+
+/// A kept error is cut at this length, in bytes.
+const ERROR_BYTES_MAX: usize = 4096;
+
+/// How a finished run went; small, because many run-threads keep many.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Took {
+    /// In seconds.
+    pub seconds: f32,
+    /// Whether it failed.
+    pub has_failed: bool,
+}
+
+/// An error of one run, or of several with the same text one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// When the newest of them ended.
+    pub at: SystemTime,
+    /// What it said.
+    pub text: String,
+    /// How many runs said so.
+    pub times: u64,
+}
+
 /// One finished run that gave a result.
 #[derive(Debug, Clone)]
 pub struct Kept {
@@ -41,6 +70,10 @@ pub struct ThreadState {
     pub is_failing: bool,
     /// Newest results, the newest last.
     pub history: VecDeque<Kept>,
+    /// How the newest runs went, the newest last.
+    pub durations: VecDeque<Took>,
+    /// The newest different errors, the newest last.
+    pub errors: VecDeque<Failed>,
 }
 
 impl ThreadState {
@@ -50,6 +83,10 @@ impl ThreadState {
         self.runs += 1;
         self.last_duration = Some(duration);
         self.is_failing = outcome.is_err();
+        if self.durations.len() >= DURATIONS_MAX {
+            self.durations.pop_front();
+        }
+        self.durations.push_back(Took { seconds: duration.as_secs_f32(), has_failed: outcome.is_err() });
         match outcome {
             Ok(result) => {
                 while self.history.len() >= history_max {
@@ -59,7 +96,26 @@ impl ThreadState {
             }
             Err(error) => {
                 self.failed += 1;
+                self.keep_error(error.to_string());
                 self.last_error = Some(error);
+            }
+        }
+    }
+
+    fn keep_error(&mut self, mut text: String) {
+        let end = (0..=ERROR_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or(0));
+        let at = SystemTime::now();
+        match self.errors.back_mut().filter(|last| last.text == text) {
+            Some(last) => {
+                last.at = at;
+                last.times += 1;
+            }
+            None => {
+                if self.errors.len() >= ERRORS_MAX {
+                    self.errors.pop_front();
+                }
+                self.errors.push_back(Failed { at, text, times: 1 });
             }
         }
     }
@@ -89,7 +145,37 @@ impl ThreadState {
     }
 }
 
+impl Took {
+    /// `[seconds, has_failed]`
+    pub fn to_value(self) -> Value {
+        let micros = (f64::from(self.seconds) * 1e6).round() / 1e6;
+        Value::Array(vec![micros.into(), self.has_failed.into()])
+    }
+}
+
 /// Seconds, to the microsecond.
 fn round(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_different_errors_are_kept_within_bounds() {
+        let mut state = ThreadState::default();
+        for _ in 0..DURATIONS_MAX + 5 {
+            state.finish(Ok(Map::new()), Duration::from_millis(1500), 1);
+        }
+        for error in ["a", "a", "b"] {
+            state.finish(Err(RunError::failed(error)), Duration::ZERO, 1);
+        }
+        state.finish(Err(RunError::failed("ü".repeat(ERROR_BYTES_MAX))), Duration::ZERO, 1);
+        assert_eq!(state.durations.len(), DURATIONS_MAX);
+        assert_eq!(state.durations.front().map(|took| took.to_value().to_string()).as_deref(), Some("[1.5,false]"));
+        assert_eq!(state.durations.back().map(|took| took.has_failed), Some(true));
+        let kept: Vec<(usize, u64)> = state.errors.iter().map(|error| (error.text.len(), error.times)).collect();
+        assert_eq!(kept, [(1, 2), (1, 1), (ERROR_BYTES_MAX, 1)]);
+    }
 }

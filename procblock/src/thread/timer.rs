@@ -12,6 +12,8 @@ use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::cores::cores;
+
 /// Threads besides one for each core: so many may be held up by work that does not return.
 const HELD_UP_MAX: usize = 8;
 
@@ -92,13 +94,12 @@ pub(super) struct Timer {
 impl Timer {
     /// No thread yet.
     pub(super) fn new() -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Timer {
             shared: Arc::new(Shared {
                 queue: Mutex::default(),
                 changed: Condvar::new(),
                 is_free: Condvar::new(),
-                threads_max: cores + HELD_UP_MAX,
+                threads_max: cores() + HELD_UP_MAX,
             }),
         }
     }

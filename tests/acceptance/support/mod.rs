@@ -15,4 +15,4 @@ pub(crate) use rrd::{is_png, is_png_bytes, last_update, log_texts, logged_sample
 pub(crate) use run::{Ended, Run};
 pub(crate) use running::Running;
 pub(crate) use wait::{LONG, eventually};
-pub(crate) use web::Web;
+pub(crate) use web::{Reply, Web};

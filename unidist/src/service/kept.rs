@@ -42,20 +42,28 @@ struct Notebook {
     path: PathBuf,
     file: File,
     bytes: u64,
-    held: HashMap<u64, KeptLock>,
+    held: HashMap<u64, Noted>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
-    Held(KeptLock),
+    Held(Noted),
     Freed(u64),
+}
+
+/// A lock and the request that got it: a client that was not told asks the next owner again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Noted {
+    #[serde(flatten)]
+    pub(super) lock: KeptLock,
+    pub(super) wait: u64,
 }
 
 /// A session of an earlier owner whose client lives, with its locks.
 pub(super) struct Survivor {
     pub(super) session: String,
-    pub(super) held: Vec<KeptLock>,
+    pub(super) held: Vec<Noted>,
 }
 
 impl KeptLocks {
@@ -101,9 +109,10 @@ impl KeptLocks {
     }
 
     /// Notes a lock of a client that has a file; without one its locks end with the owner.
-    pub(super) fn note(&self, session: &Session, service: &Inner, grant: &Grant) {
+    pub(super) fn note(&self, session: &Session, service: &Inner, grant: &Grant, wait: u64) {
         let Some(lasting) = &service.lasting else { return };
-        let Some(kept) = lasting.kept_lock(&grant.name, grant.fence) else { return };
+        let Some(lock) = lasting.kept_lock(&grant.name, grant.fence) else { return };
+        let kept = Noted { lock, wait };
         let mut notes = self.notes.lock();
         if !notes.files.contains_key(session.name()) {
             if !self.is_alive(session.name()) {
@@ -126,15 +135,15 @@ impl KeptLocks {
     }
 
     /// Goes on with the notes of an earlier owner.
-    pub(super) fn take_over(&self, session: &Arc<str>, held: Vec<KeptLock>) {
+    pub(super) fn take_over(&self, session: &Arc<str>, held: Vec<Noted>) {
         let mut notes = self.notes.lock();
-        for lock in &held {
-            notes.sessions.insert(lock.fence, session.clone());
+        for noted in &held {
+            notes.sessions.insert(noted.lock.fence, session.clone());
         }
         let path = self.locks_path(session);
         if let Ok(file) = open(&path) {
             let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-            let held = held.into_iter().map(|lock| (lock.fence, lock)).collect();
+            let held = held.into_iter().map(|noted| (noted.lock.fence, noted)).collect();
             notes.files.insert(session.clone(), Notebook { path, file, bytes, held });
         }
     }
@@ -174,7 +183,7 @@ impl Notebook {
     fn write_anew(&mut self) {
         let unfinished = self.path.with_extension("new");
         let lines: Vec<u8> =
-            self.held.values().flat_map(|lock| crate::wire::line_of(&Line::Held(lock.clone()))).collect();
+            self.held.values().flat_map(|noted| crate::wire::line_of(&Line::Held(noted.clone()))).collect();
         let _ = fs::remove_file(&unfinished);
         let written = open(&unfinished).and_then(|mut file| file.write_all(&lines).map(|()| file));
         if let Ok(file) = written
@@ -190,13 +199,13 @@ fn open(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-fn read(path: &Path) -> HashMap<u64, KeptLock> {
+fn read(path: &Path) -> HashMap<u64, Noted> {
     let text = fs::read_to_string(path).unwrap_or_default();
     let mut held = HashMap::new();
     for line in text.lines().filter_map(|line| crate::wire::read_json::<Line>(line.as_bytes()).ok()) {
         match line {
-            Line::Held(lock) => {
-                held.insert(lock.fence, lock);
+            Line::Held(noted) => {
+                held.insert(noted.lock.fence, noted);
             }
             Line::Freed(fence) => {
                 held.remove(&fence);

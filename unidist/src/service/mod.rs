@@ -27,6 +27,8 @@ use serde_json::Value;
 
 use crate::Unidist;
 use crate::engine::Engine;
+#[cfg(feature = "file")]
+use crate::engine::Grant;
 use crate::engine::memory::{KeptLock, UnseatObserver};
 use crate::engine::request::RequestKey;
 use crate::error::Error;
@@ -144,14 +146,14 @@ impl Inner {
 impl Inner {
     /// Goes on with a session of an earlier owner, whose client has not come yet.
     #[cfg(feature = "file")]
-    fn adopt(self: &Arc<Self>, name: String, held: Vec<KeptLock>) {
+    fn adopt(self: &Arc<Self>, name: String, held: Vec<kept::Noted>) {
         let name: Arc<str> = Arc::from(name);
-        let process = held.first().map_or(0, |lock| lock.process);
+        let process = held.first().map_or(0, |noted| noted.lock.process);
         let session = Session::new(self, name.clone(), process);
-        for lock in &held {
+        for kept::Noted { lock, wait } in &held {
             // One that can't be seated is lost, and its holder is told so when it asks.
             if self.lasting.as_ref().is_some_and(|lasting| lasting.seat_again(lock).is_ok()) {
-                session.hold_again(Arc::from(lock.name.as_str()), lock.fence);
+                session.hold_again(Grant { name: Arc::from(lock.name.as_str()), fence: lock.fence }, *wait);
             }
         }
         if let Some(kept) = &self.kept {

@@ -107,9 +107,12 @@ impl Session {
             rank: ask.rank,
             may_wait: ask.may_wait,
         };
+        if let Some(grant) = self.granted_before(service, ask.wait) {
+            return sent(&Turn::Done(grant.fence));
+        }
         match service.engine.locks().request(&request)? {
             LockAnswer::Granted(grant) => {
-                self.hold(service, &grant);
+                self.hold(service, &grant, ask.wait);
                 sent(&Turn::Done(grant.fence))
             }
             LockAnswer::Waiting(ticket) => {
@@ -121,11 +124,14 @@ impl Session {
     }
 
     fn lock_cancel(self: &Arc<Self>, service: &Inner, wait: u64) -> Answered {
+        if let Some(grant) = self.granted_before(service, wait) {
+            return sent(&Turn::Done(grant.fence));
+        }
         let Some(WaitKind::Lock { name, ticket }) = self.cancel(wait) else { return sent(&Turn::<()>::Waiting) };
         match service.engine.locks().cancel(&name, &ticket).transpose()? {
             None => sent(&Turn::<()>::Empty),
             Some(grant) => {
-                self.hold(service, &grant);
+                self.hold(service, &grant, wait);
                 sent(&Turn::Done(grant.fence))
             }
         }

@@ -43,6 +43,8 @@ struct State {
     watches: HashMap<u64, Watch>,
     follows: HashMap<Arc<str>, Arc<Task>>,
     held: HashSet<(Arc<str>, u64)>,
+    /// What an earlier owner granted, by the wait that asked: perhaps it did not come to tell.
+    granted_before: HashMap<u64, Grant>,
 }
 
 /// The newest request of a lane.
@@ -145,8 +147,8 @@ impl Session {
         answer
     }
 
-    /// Notes a lock that the session has got, before it is told.
-    pub(super) fn hold(self: &Arc<Self>, service: &Inner, grant: &Grant) {
+    /// Notes a lock that the session has got by the request `wait`, before it is told.
+    pub(super) fn hold(self: &Arc<Self>, service: &Inner, grant: &Grant, wait: u64) {
         let mut state = self.state.lock();
         if state.held.len() >= HELD_MAX {
             let locks = service.engine.locks();
@@ -155,14 +157,22 @@ impl Session {
         state.held.insert((grant.name.clone(), grant.fence));
         drop(state);
         if let Some(kept) = &service.kept {
-            kept.note(self, service, grant);
+            kept.note(self, service, grant, wait);
         }
     }
 
     /// Notes again what an earlier owner of the store knew.
     #[cfg(feature = "file")]
-    pub(super) fn hold_again(&self, name: Arc<str>, fence: u64) {
-        self.state.lock().held.insert((name, fence));
+    pub(super) fn hold_again(&self, grant: Grant, wait: u64) {
+        let mut state = self.state.lock();
+        state.held.insert((grant.name.clone(), grant.fence));
+        state.granted_before.insert(wait, grant);
+    }
+
+    /// The lock that an earlier owner of the store granted to this wait, if it is still held.
+    pub(super) fn granted_before(&self, service: &Inner, wait: u64) -> Option<Grant> {
+        let grant = self.state.lock().granted_before.remove(&wait)?;
+        service.engine.locks().has_holder(&grant.name, HolderKey::Fence(grant.fence)).then_some(grant)
     }
 
     /// Locks of this name that are free are not the session's any more.
@@ -224,7 +234,7 @@ impl Session {
             return self.take_back(service, outcome);
         }
         if let Outcome::Granted { grant, .. } = &outcome {
-            self.hold(service, grant);
+            self.hold(service, grant, wait);
         }
         self.tell(outcome);
     }

@@ -79,7 +79,7 @@ pub fn draw(series: &Path, spec: &GraphSpec, window: &Window, format: GraphForma
     let mut elements = Vec::new();
     for (index, (_, column)) in fields.iter().enumerate() {
         elements.extend(data(series, index, column, spec)?);
-        elements.extend(newest(series, index, column, newest_window(&definition, window))?);
+        elements.extend(newest(series, index, column, newest_window(&definition, spec.width, window))?);
     }
     elements.extend(shapes(spec, &fields)?);
     let properties = properties(spec, window)?;
@@ -164,12 +164,20 @@ fn data(series: &Path, index: usize, column: &str, spec: &GraphSpec) -> Result<V
     Ok(elements)
 }
 
-/// Where the newest number of a window is looked for: what is drawn sums up several samples in each point.
-fn newest_window(definition: &Definition, window: &Window) -> Window {
-    let step = i64::try_from(definition.step).unwrap_or(i64::MAX);
-    let end = window.to.min(definition.last_update);
-    let end = end.saturating_sub(end.rem_euclid(step));
-    Window::new(end.saturating_sub(step.saturating_mul(NEWEST_STEPS)).max(window.from.min(end - 1)), end)
+/// Where the newest number of a window is looked for: what is drawn sums up several samples in each point. It begins and
+/// ends with a point of the picture, because librrd refuses less than a whole one and leaves out what is behind the last
+/// (rrd_reduce_data in rrd_graph.c).
+fn newest_window(definition: &Definition, width: u32, window: &Window) -> Window {
+    let step = i64::try_from(definition.step).unwrap_or(i64::MAX).max(1);
+    let pixel = window.to.saturating_sub(window.from) / i64::from(width).max(1);
+    let point = step.saturating_mul((pixel.saturating_add(step - 1) / step).max(1));
+    let newest = window.to.min(definition.last_update);
+    let before = newest.saturating_sub(newest.rem_euclid(point));
+    // Behind the newest sample nothing is known; within a file the next point would be outside of the window.
+    let end = if newest == definition.last_update { before.saturating_add(point) } else { before };
+    let start = newest.saturating_sub(step.saturating_mul(NEWEST_STEPS)).max(window.from);
+    let start = start.saturating_sub(start.rem_euclid(point));
+    Window::new(start.min(end.saturating_sub(point)), end)
 }
 
 /// The newest known number of a field as it was stored, `lN`.

@@ -4,6 +4,7 @@
 use rrd::ops::update::Datum;
 
 use super::field_name_in_file;
+use super::rates::is_reset;
 use super::spec::{FieldType, SeriesSpec};
 use super::structure::{Column, Definition};
 
@@ -124,13 +125,6 @@ impl Layout {
 
 fn value_of(source: &Option<usize>, values: &[f64]) -> f64 {
     source.and_then(|index| values.get(index)).copied().unwrap_or(f64::NAN)
-}
-
-/// A counter that went down without having been near 2^32 or 2^64 was restarted: librrd would add 2^32 and store a
-/// peak. The top and bottom quarter are believed to be an overflow.
-fn is_reset(last: f64, value: f64) -> bool {
-    let overflowed = |limit: f64| last < limit && last > 0.75 * limit && value < 0.25 * limit;
-    value < last && !overflowed(4_294_967_296.0) && !overflowed(18_446_744_073_709_551_616.0)
 }
 
 /// A number in the form that is written fastest.

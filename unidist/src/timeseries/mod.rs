@@ -22,6 +22,7 @@
 
 mod graph_spec;
 mod name;
+mod rates;
 mod spec;
 mod structure;
 mod table;
@@ -48,6 +49,7 @@ mod tests;
 
 pub use graph_spec::{GraphFormat, GraphMethod, GraphSpec};
 pub use name::{FIELD_NAME_MAX, field_name_in_file, safe_key};
+pub use rates::{Measure, Measures};
 pub use spec::{Archive, Consolidation, FieldSpec, FieldType, SeriesSpec, default_archives, validate_rrdcached};
 pub use structure::{Column, Definition};
 pub use table::{Row, Table, Window, format_number};

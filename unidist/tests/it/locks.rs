@@ -1,5 +1,6 @@
 //! `sharedlock`, within one store.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
@@ -230,15 +231,16 @@ fn renewal_moves_the_end_of_the_lease_and_none_ends_the_lease() {
 }
 
 #[test]
-fn fencing_numbers_only_rise() {
+fn fencing_numbers_of_a_lock_only_rise() {
     each_engine(|store| {
         let (locks, stop) = (store.shared.sharedlock(), Stop::new());
-        let mut last = 0;
+        let (mut last, mut seen) = ([0; 3], HashSet::new());
         for round in 0..300 {
             let options = if round % 2 == 0 { leased(1) } else { once() };
             let guard = locks.acquire(&format!("lock {}", round % 3), &options, &stop).unwrap();
-            assert!(guard.fence() > last);
-            last = guard.fence();
+            assert!(guard.fence() > last[round % 3]);
+            assert!(seen.insert(guard.fence()), "no two locks have the same");
+            last[round % 3] = guard.fence();
             if round % 2 == 0 {
                 store.advance(1.0);
             }

@@ -14,7 +14,7 @@ use crate::Template;
 use crate::site::{Current, Files, Fresh};
 
 pub(crate) use names::{Names, OwnNames};
-pub(crate) use own::OwnTemplate;
+pub(crate) use own::{OwnTemplates, below};
 
 /// How much work one template may do, in minijinja's units of one instruction each.
 const FUEL: u64 = 10_000_000;
@@ -99,6 +99,9 @@ fn describe(error: &minijinja::Error, own: &str) -> String {
     if let Some(detail) = error.detail() {
         text.push_str(": ");
         text.push_str(detail);
+    }
+    if error.kind() == ErrorKind::UndefinedError {
+        text.push_str("; have the page return it, or write {{ NAME | default(\"\") }}");
     }
     let mut cause = std::error::Error::source(error);
     while let Some(source) = cause {

@@ -1,5 +1,7 @@
 //! Templates of the server's own pages, which are part of the program.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use minijinja::{Environment, Value as Filled};
 
 use super::describe;
@@ -12,41 +14,45 @@ const UNKNOWN: &str = "–";
 /// Values are shown up to this many characters.
 const PREVIEW_MAX: usize = 200;
 
-/// A template of a page of the server's own. Everything is escaped.
+/// Templates of pages of the server's own. Everything is escaped.
 #[derive(Debug)]
-pub(crate) struct OwnTemplate {
+pub(crate) struct OwnTemplates {
     environment: Environment<'static>,
 }
 
-impl OwnTemplate {
-    /// Compiles a text. Its filters: `words` for seconds, `grouped` for numbers, `bytes`, `clock` for seconds since 1970,
-    /// `preview` for values, `address` for names in paths.
+impl OwnTemplates {
+    /// Compiles texts, each under the name by which others extend or import it. Their filters: `words` for seconds,
+    /// `grouped` for numbers, `bytes`, `clock` for seconds since 1970, `moment` with the day, `preview` and `pretty` for
+    /// values, `address` for names in paths, `below` for names behind a kind of thing.
     ///
     /// # Errors
-    /// It is no template; the text says where.
-    pub(crate) fn new(text: &'static str) -> Result<OwnTemplate, String> {
+    /// One is no template; the text says where.
+    pub(crate) fn new(texts: &[(&'static str, &'static str)]) -> Result<OwnTemplates, String> {
         let mut environment = Environment::new();
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::Html);
         environment.add_filter("words", |seconds: Filled| shown(&seconds, words));
         environment.add_filter("grouped", |number: Filled| shown(&number, grouped));
-        environment
-            .add_filter("bytes", |bytes: Filled| shown(&bytes, |bytes| format!("{:.1} MiB", bytes / 1_048_576.0)));
+        environment.add_filter("bytes", |bytes: Filled| shown(&bytes, size));
         environment.add_filter("clock", |seconds: Filled| clock(&seconds));
+        environment.add_filter("moment", |seconds: Filled| moment(&seconds));
         environment.add_filter("preview", |value: Filled| preview(&value));
+        environment.add_filter("pretty", |value: Filled| pretty(&value));
         environment.add_filter("address", |name: String| address(&name));
-        let added = environment.add_template("own", text);
-        added.map_err(|error| describe(&error, "the page"))?;
-        Ok(OwnTemplate { environment })
+        environment.add_filter("below", |name: String| below(&name));
+        for (name, text) in texts {
+            environment.add_template(name, text).map_err(|error| describe(&error, name))?;
+        }
+        Ok(OwnTemplates { environment })
     }
 
-    /// The template filled.
+    /// The template of a name filled.
     ///
     /// # Errors
     /// A name has another kind of value than the template expects.
-    pub(crate) fn fill(&self, names: Map) -> Result<String, String> {
+    pub(crate) fn fill(&self, name: &str, names: Map) -> Result<String, String> {
         let names = filled(Value::Object(names));
-        let filled = self.environment.get_template("own").and_then(|template| template.render(names));
-        filled.map_err(|error| describe(&error, "the page"))
+        let filled = self.environment.get_template(name).and_then(|template| template.render(names));
+        filled.map_err(|error| describe(&error, name))
     }
 }
 
@@ -101,6 +107,36 @@ fn clock(moment: &Filled) -> String {
     format!("{:02.0}:{:02.0}:{:02.0}", (day / 3600.0).floor(), (day / 60.0 % 60.0).floor(), (day % 60.0).floor())
 }
 
+/// A size, in the unit in which it is short.
+fn size(bytes: f64) -> String {
+    if bytes < 1024.0 {
+        format!("{bytes:.0} B")
+    } else if bytes < 1_048_576.0 {
+        format!("{:.1} KiB", bytes / 1024.0)
+    } else {
+        format!("{:.1} MiB", bytes / 1_048_576.0)
+    }
+}
+
+/// Day and time of a moment, in UTC.
+fn moment(seconds: &Filled) -> String {
+    let seconds = f64::try_from(seconds.clone()).ok().filter(|seconds| (0.0..4e11).contains(seconds));
+    let Some(moment) = seconds.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs_f64(seconds))) else {
+        return UNKNOWN.into();
+    };
+    let text = httpdate::fmt_http_date(moment);
+    let parts: Vec<&str> = text.split(' ').collect();
+    match parts.as_slice() {
+        [_, day, month, year, time, _] => format!("{day} {month} {year} {time}"),
+        _ => UNKNOWN.into(),
+    }
+}
+
+/// A value as JSON, line by line.
+fn pretty(value: &Filled) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
 /// The beginning of a value as JSON.
 fn preview(value: &Filled) -> String {
     let text = serde_json::to_string(value).unwrap_or_default();
@@ -115,6 +151,16 @@ fn address(name: &str) -> String {
     const KEPT: &percent_encoding::AsciiSet =
         &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
     percent_encoding::utf8_percent_encode(name, KEPT).to_string()
+}
+
+/// What stands behind the path of a kind of things for one of them: a part of the path, or the query's `name` where
+/// browsers would change the path.
+pub(crate) fn below(name: &str) -> String {
+    let is_kept = name.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    match is_kept {
+        true => format!("/{}", address(name)),
+        false => format!("?{}", form_urlencoded::Serializer::new(String::new()).append_pair("name", name).finish()),
+    }
 }
 
 #[cfg(test)]
@@ -137,15 +183,20 @@ mod tests {
         assert_eq!(clock(&Filled::from("86399.999999")), "23:59:59");
         assert_eq!(clock(&Filled::from("2026-11-21T08:10:24.508466Z")), "08:10:24");
         assert_eq!(clock(&Filled::from(())), UNKNOWN);
+        assert_eq!(moment(&Filled::from(1_000_000_000.5)), "09 Sep 2001 01:46:40");
+        assert_eq!(moment(&Filled::from(-1.0)), UNKNOWN);
+        assert_eq!([size(1000.0), size(2048.0), size(3e6)], ["1000 B", "2.0 KiB", "2.9 MiB"]);
+        assert_eq!(below("disk/root a?"), "/disk/root%20a%3F");
+        assert_eq!([below("../a"), below("a//b")], ["?name=..%2Fa", "?name=a%2F%2Fb"]);
         assert_eq!(address("a b/ü\"<"), "a%20b/%C3%BC%22%3C");
         assert_eq!(preview(&Filled::from("x".repeat(300))).chars().count(), PREVIEW_MAX + 1);
     }
 
     #[test]
     fn everything_is_escaped() {
-        let template = OwnTemplate::new("{{ a }} {{ a|preview }} {{ none|words }}").unwrap();
-        let filled = template.fill(Map::from_iter([("a".to_string(), json!("<b>\"'"))])).unwrap();
+        let template = OwnTemplates::new(&[("a", "{{ a }} {{ a|preview }} {{ a|pretty }} {{ none|words }}")]).unwrap();
+        let filled = template.fill("a", Map::from_iter([("a".to_string(), json!("<b>\"'"))])).unwrap();
         assert!(!filled.contains('<') && !filled.contains('"') && filled.ends_with(UNKNOWN), "{filled}");
-        assert!(OwnTemplate::new("{% if %}").is_err());
+        assert!(OwnTemplates::new(&[("a", "{% if %}")]).is_err());
     }
 }

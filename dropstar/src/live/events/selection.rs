@@ -47,7 +47,7 @@ impl Selection {
     }
 
     /// Whether anything of a kind is followed.
-    pub(super) fn has(&self, kind: EventKind) -> bool {
+    pub(crate) fn has(&self, kind: EventKind) -> bool {
         self.wanted.iter().any(|wanted| wanted.kind == kind)
     }
 }

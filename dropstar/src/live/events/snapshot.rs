@@ -49,7 +49,11 @@ pub(super) fn find(hub: &Hub, wanted: &Wanted) -> Result<Found, Error> {
             Ok(Found { events: events.collect(), revision: bucket.revision })
         }
         kind @ (EventKind::Thread | EventKind::Series | EventKind::Log) => {
-            let newest = hub.instance.newest(kind, &wanted.name);
+            let mut newest = hub.instance.newest(kind, &wanted.name);
+            if let Some(lines) = newest.as_mut().filter(|_| kind == EventKind::Log) {
+                // Told apart from later lines: a reader may have these already.
+                lines.insert("first".into(), true.into());
+            }
             Ok(Found { events: newest.into_iter().collect(), revision: 0 })
         }
     }

@@ -6,6 +6,7 @@ mod forgery;
 mod heads;
 mod log_in;
 mod markup;
+mod open_files;
 mod tls;
 
 use std::path::PathBuf;

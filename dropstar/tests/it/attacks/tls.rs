@@ -66,6 +66,7 @@ fn a_client_without_tls_gets_nothing_and_one_that_says_nothing_is_closed() {
     assert!(silent.is_closed(), "after the time for a head");
     let answer = site.site.runtime.block_on(ask(site.site.address(), &pair, &get("/healthz"))).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("strict-transport-security: max-age=2592000\r\n"), "{answer}");
 }
 
 #[test]

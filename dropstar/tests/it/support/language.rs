@@ -110,6 +110,7 @@ impl Loader for Json {
         };
         let package = Package {
             static_folder: value["static"].as_str().map(|path| folder.join(path)),
+            public_folder: value["public"].as_str().map(|path| folder.join(path)),
             pages: entries("http"),
             procedures: entries("rpc"),
         };

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::run::State;
 use super::watchdog::Watchdog;
+use crate::cores::cores;
 use crate::error::RunError;
 use crate::host::Host;
 use crate::script::{Call, Script, ScriptConfig, ended_text, waiting};
@@ -31,11 +32,10 @@ pub(in crate::script) struct Pool {
 
 impl Pool {
     pub(in crate::script) fn new(host: Arc<dyn Host>, config: ScriptConfig) -> Pool {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Pool {
             idle: Mutex::new(Vec::new()),
             free: Semaphore::new(config.states_max.clamp(1, Semaphore::MAX_PERMITS)),
-            aside: Arc::new(Semaphore::new(ASIDE_PER_CORE * cores)),
+            aside: Arc::new(Semaphore::new(ASIDE_PER_CORE * cores())),
             watchdog: Watchdog::new(),
             host,
             config,

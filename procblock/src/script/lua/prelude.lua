@@ -352,7 +352,7 @@ end
 
 local unidist = {}
 local modules = { json = json, log = log, time = time, unidist = unidist }
-local OUTSIDE = { process = true, http = true, file = true, timeseries = true, rpc = true }
+local OUTSIDE = { process = true, http = true, file = true, timeseries = true, rpc = true, random = true }
 for _, name in pairs(natives.functions) do
   local module, short = natives.split(name)
   local home = OUTSIDE[module] and modules or unidist

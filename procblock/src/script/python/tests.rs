@@ -25,6 +25,16 @@ async fn values_go_in_and_come_back_as_they_were() {
     assert_eq!(mixed, Ok(json!({"a": [1, 2], "3": "run", "cwd": "/tmp"})));
     let defined = "def ProcessBlock(pipe_data, block, *rest, **more):\n    return {'n': pipe_data['integer']}";
     assert_eq!(bench.python(defined).await, Ok(json!({"n": 9_007_199_254_740_993_i64})));
+    for (parameters, body) in [
+        ("", "1"),
+        ("pipe_data", "pipe_data['float'] - 1"),
+        ("*all", "len(all) - 7"),
+        ("pipe_data, block, request_state, input_data", "1"),
+        ("pipe_data, *, wanted=1", "wanted"),
+    ] {
+        let defined = format!("def ProcessBlock({parameters}):\n    return {{'n': int({body})}}");
+        assert_eq!(bench.python(&defined).await, Ok(json!({"n": 1})), "{parameters}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

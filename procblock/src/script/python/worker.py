@@ -24,6 +24,8 @@ LINE_MAX = 64 * 1024
 SCRIPTS_MAX = 256
 SETTLED_NS = 20_000_000
 ARGUMENTS = ("pipe_data", "block", "request_state", "input_data", "tag", "cwd", "env", "block_parent")
+# The flag of a function with *arguments, as the module inspect names it; importing that takes longer than a call.
+VARIABLE_ARGUMENTS = 0x04
 HEADER = ("def ProcessBlock(pipe_data, block, request_state, input_data, tag=None, cwd=None, env=None, "
           "block_parent=None): pass")
 
@@ -263,9 +265,18 @@ class SourceFile:
             return False
 
 
+def accepted(function):
+    """How many of the arguments a function takes: a script need not name those it never looks at."""
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_flags & VARIABLE_ARGUMENTS:
+        return len(ARGUMENTS)
+    return code.co_argcount
+
+
 class Script:
     def __init__(self, function, files, modules):
         self.function = function
+        self.accepted = accepted(function)
         self.files = files
         self.modules = modules
 
@@ -356,7 +367,7 @@ def run(message):
     try:
         script = find(source)
         arguments = message["arguments"]
-        return script.function(*(arguments[name] for name in ARGUMENTS))
+        return script.function(*(arguments[name] for name in ARGUMENTS[:script.accepted]))
     finally:
         own = own_modules(before, source["folder"])
         own.update((name, module) for name, module in list(sys.modules.items())

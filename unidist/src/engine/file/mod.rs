@@ -87,12 +87,14 @@ impl FileEngine {
         memory.locks.begin_after(summary.fence);
         memory.queues.begin_after(summary.message_number);
         let mut answers = Vec::new();
-        writer.load(|store| {
+        let loaded = writer.load(|store| {
             let mut loader = Loader::new(&memory);
             let report = inspect::inspect(store, &mut |name, part, kept| loader.take(name, part, kept));
             answers = loader.finish();
             report
-        })?;
+        });
+        // A timer may hold the engine a moment longer: the folder is free when this returns.
+        loaded.inspect_err(|_| writer.close())?;
         // Where nothing was ever written there is nothing to skip.
         let skipped = if summary.revision == 0 { 0 } else { REVISIONS_SKIPPED };
         memory.state.begin_at(summary.revision.saturating_add(skipped));

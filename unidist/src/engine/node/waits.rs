@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use event_listener::Event;
 use parking_lot::{Condvar, Mutex};
@@ -256,12 +256,20 @@ impl Client {
         Ok(())
     }
 
+    /// The connection that brings notes, of the owner that is there.
     fn connect_notes(&self) -> Result<Connection, Error> {
-        let mut connection = self.open(REACH_MAX)?;
         let line = crate::wire::line_of(&serde_json::json!({"id": 1, "call": "node.events"}));
-        let gone = |_: Broken| self.unreachable("it went away");
-        connection.send(&line).map_err(gone)?;
-        let stream = connection.wait_for_ever().map_err(gone)?;
+        let begin = Instant::now();
+        let (connection, stream) = loop {
+            let mut connection = self.open(REACH_MAX)?;
+            let begun = connection.send(&line).and_then(|()| connection.wait_for_ever());
+            match begun {
+                Ok(stream) => break (connection, stream),
+                // An owner that is just ending: another one comes.
+                Err(Broken::Gone) if begin.elapsed() < REACH_MAX && !self.closing.is_requested() => {}
+                Err(_) => return Err(self.unreachable("it went away")),
+            }
+        };
         let mut state = self.waits.state.lock();
         if state.is_closed {
             return Err(self.unreachable("the store is closed here"));

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use super::super::{
-    FieldSpec, FieldType, GraphFormat, GraphMethod, GraphSpec, Sample, SeriesFile, Window, draw, draw_to_file,
+    FieldSpec, FieldType, GraphFormat, GraphMethod, GraphSpec, Sample, SeriesFile, SeriesSpec, Window, draw,
+    draw_to_file,
 };
 use super::{START, one, samples, small};
 
@@ -119,4 +121,22 @@ fn a_series_without_any_known_number_is_drawn() {
     let mut file = SeriesFile::open(&one(&path, FieldType::Gauge), START).unwrap();
     file.update_many(&samples(&[f64::NAN])).unwrap();
     assert!(draw(&path, &GraphSpec::default(), &window(), GraphFormat::Png).unwrap().starts_with(b"\x89PNG"));
+}
+
+#[test]
+fn a_young_series_is_drawn_in_any_window() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.rrd");
+    let spec = SeriesSpec::new(&path, Duration::from_secs(1), vec![FieldSpec::gauge("n")]);
+    let mut file = SeriesFile::open(&spec, START).unwrap();
+    file.update_many(&(0..40).map(|index| Sample { time: START + index, values: vec![7.0] }).collect::<Vec<_>>())
+        .unwrap();
+    let spec = GraphSpec { width: 480, ..GraphSpec::default() };
+    for length in [5, 60, 3600, 86_400, 604_800, 2_592_000, 31_536_000] {
+        for end in [-31_000_000, -100, 0, 3, 20, 39, 40, 41, 117, 1000, 31_000_000] {
+            let window = Window::new(START + end - length, START + end);
+            let drawn = draw(&path, &spec, &window, GraphFormat::Png);
+            assert!(drawn.is_ok(), "{length} s up to {end}: {drawn:?}");
+        }
+    }
 }

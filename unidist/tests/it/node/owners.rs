@@ -91,6 +91,25 @@ fn locks_of_one_that_ends_are_free_at_once_for_those_who_wait() {
 }
 
 #[test]
+fn a_lock_that_the_owner_granted_in_its_last_moment_is_had() {
+    for round in 0..30 {
+        let folder = tempdir().unwrap();
+        let first = open(folder.path());
+        let second = open(folder.path());
+        let guard = first.sharedlock().acquire("l", &once(), &Stop::new()).unwrap();
+        let waiting = second.clone();
+        let waiter = std::thread::spawn(move || {
+            waiting.sharedlock().acquire("l", &AcquireOptions { wait: LONG, ..once() }, &Stop::new()).map(drop)
+        });
+        until(|| first.sharedlock().waiting("l").unwrap() == 1);
+        drop(guard);
+        drop(first);
+        waiter.join().unwrap().unwrap_or_else(|error| panic!("round {round}: {error}"));
+        assert!(second.sharedlock().holders("l").unwrap().is_empty(), "round {round}");
+    }
+}
+
+#[test]
 fn a_watch_is_told_that_it_fell_behind_when_the_owner_changes() {
     let folder = tempdir().unwrap();
     let first = open(folder.path());

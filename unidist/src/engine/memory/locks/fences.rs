@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::MemoryLocks;
+use super::record::Record;
 use crate::engine::journal::Change;
 use crate::error::Error;
 use crate::sharedlock::Fence;
@@ -11,17 +12,26 @@ use crate::sync::Ordering;
 /// Fencing numbers that are reserved with one write to the disk, where they are kept.
 const FENCES_RESERVED: u64 = 65_536;
 
+/// Numbers that a lock takes at once, so that threads on different locks do not meet at the count.
+const FENCES_TAKEN: u64 = 32;
+
 impl MemoryLocks {
-    pub(super) fn next_fence(&self) -> Result<u64, Error> {
-        let fence = self.fences.fetch_add(1, Ordering::Relaxed) + 1;
-        if fence > self.fences_reserved.load(Ordering::Relaxed) {
-            let last = fence.saturating_add(FENCES_RESERVED);
+    /// Larger than every number that the lock had before, and no other lock's.
+    pub(super) fn next_fence(&self, record: &mut Record) -> Result<u64, Error> {
+        if let Some(fence) = record.fences.next() {
+            return Ok(fence);
+        }
+        let first = self.fences.fetch_add(FENCES_TAKEN, Ordering::Relaxed) + 1;
+        let end = first.saturating_add(FENCES_TAKEN);
+        if end > self.fences_reserved.load(Ordering::Relaxed) {
+            let last = end.saturating_add(FENCES_RESERVED);
             if let Some(reserved) = self.records.reserve_fences(last) {
                 reserved?;
                 self.fences_reserved.fetch_max(last, Ordering::Relaxed);
             }
         }
-        Ok(fence)
+        record.fences = first + 1..end;
+        Ok(first)
     }
 
     /// Numbers go on after this one.

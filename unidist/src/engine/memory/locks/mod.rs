@@ -99,7 +99,7 @@ impl MemoryLocks {
     fn seat(&self, record: &mut Record, seat: Seat, file: Option<HostFile>, now: Duration) -> Result<Grant, Error> {
         let fence = match (&file, self.host_of(&record.name)) {
             (Some(_), Some(host)) => host.next_fence()?,
-            _ => self.next_fence()?,
+            _ => self.next_fence(record)?,
         };
         let owner = seat.owner.unwrap_or_else(|| Owner::guard(fence));
         if let Some(file) = &file {

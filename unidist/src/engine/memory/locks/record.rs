@@ -1,6 +1,7 @@
 //! One lock: who holds it and who waits.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub(super) struct Record {
     pub(super) waiters: VecDeque<Waiter>,
     /// The pause after the next try for another process's lock; none when no try is planned.
     pub(super) poll: Option<Duration>,
+    /// Fencing numbers that are this lock's to give.
+    pub(super) fences: Range<u64>,
 }
 
 pub(super) struct Holder {
@@ -45,7 +48,7 @@ pub(super) struct Held {
 
 impl Record {
     pub(super) fn new(name: Arc<str>) -> Self {
-        Record { name, permits: 1, holders: Vec::with_capacity(1), waiters: VecDeque::new(), poll: None }
+        Record { name, permits: 1, holders: Vec::with_capacity(1), waiters: VecDeque::new(), poll: None, fences: 0..0 }
     }
 
     pub(super) fn is_idle(&self) -> bool {

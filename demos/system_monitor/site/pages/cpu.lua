@@ -1,0 +1,2 @@
+--: title: CPU
+function ProcessBlock() return {tab = "cpu"} end

@@ -1,0 +1,2 @@
+--: title: Disks
+function ProcessBlock() return {tab = "disks"} end

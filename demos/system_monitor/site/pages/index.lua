@@ -1,0 +1,2 @@
+--: title: Overview
+function ProcessBlock() return {tab = "overview"} end

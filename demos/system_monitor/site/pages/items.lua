@@ -1,0 +1,2 @@
+--: title: Items
+function ProcessBlock() return {tab = "items"} end

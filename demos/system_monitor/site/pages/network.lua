@@ -1,0 +1,2 @@
+--: title: Network
+function ProcessBlock() return {tab = "network"} end

@@ -1,0 +1,2 @@
+--: title: Processes
+function ProcessBlock() return {tab = "processes"} end
