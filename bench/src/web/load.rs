@@ -50,7 +50,7 @@ impl Load {
     }
 
     /// The same from few connections.
-    pub(super) const fn from_few(self) -> Self {
+    pub(super) const fn few(self) -> Self {
         Load { connections: CONNECTIONS_FEW, ..self }
     }
 

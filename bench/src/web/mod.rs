@@ -26,7 +26,7 @@ const ASKED: [(&str, Load, f64); 6] = [
 ];
 
 /// As `ASKED`, beside a process for each request.
-const PYTHON: (&str, Load, f64) = ("a Python page", Load::get("/python?name=world").from_few(), 10.0);
+const PYTHON: (&str, Load, f64) = ("a Python page", Load::get("/python?name=world").few(), 10.0);
 
 /// The rows.
 pub(crate) fn rows() -> Outcome<Vec<Row>> {

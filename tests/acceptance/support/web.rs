@@ -44,17 +44,17 @@ impl Web {
     }
 
     pub(crate) fn get(&self, path: &str) -> Reply {
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address))
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address))
     }
 
     /// As from another host's name.
     pub(crate) fn get_of(&self, host: &str, path: &str) -> Reply {
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
     }
 
     pub(crate) fn post(&self, path: &str, body: &str) -> Reply {
         let length = body.len();
-        self.send(&format!(
+        self.send(format!(
             "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}",
             self.address
         ))
@@ -63,7 +63,7 @@ impl Web {
     /// A request of any method, with these header lines, each with its line break at its end.
     pub(crate) fn request(&self, method_and_path: &str, headers: &str, body: &str) -> Reply {
         let (address, length) = (&self.address, body.len());
-        self.send(&format!(
+        self.send(format!(
             "{method_and_path} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
         ))
     }
