@@ -86,7 +86,7 @@ fn scripts_find_the_modules_of_the_reference_and_no_others() {
     let list = "
         local found = {}
         for module, functions in pairs({json = json, log = log, time = time, file = file, process = process,
-            timeseries = timeseries, http = http, rpc = rpc}) do
+            timeseries = timeseries, http = http, rpc = rpc, random = random}) do
           for name in pairs(functions) do found[#found + 1] = module .. '.' .. name end
         end
         table.sort(found)

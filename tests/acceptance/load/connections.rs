@@ -58,7 +58,7 @@ fn connections_are_not_bounded_by_the_open_files_it_was_started_with_but_childre
             assert_eq!(client.get("/healthz").await.status, 200);
             open.push(client);
         }
-        assert_eq!(open[0].get("/limit").await.body, "100");
+        assert_eq!(open[0].get("/limit").await.body.trim(), "100");
     });
     assert_eq!(running.interrupt().code, Some(0));
 }
