@@ -152,7 +152,8 @@ pub struct Limits {
     pub upload_bytes: u64,
     /// Arguments of a request. Default: 1,000.
     pub arguments: usize,
-    /// Programs at once; default 4 times the cores.
+    /// Programs at once, those that wait for something included. Default: 64. That some of them compute long is for
+    /// whoever runs them to bound.
     pub programs: usize,
     /// Programs that wait for their turn; further ones are answered 503. Default: 1,000.
     pub programs_waiting: usize,
@@ -164,7 +165,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Limits {
             connections: 4096,
             header_timeout: Duration::from_secs(10),
@@ -174,7 +174,7 @@ impl Default for Limits {
             body_bytes: 1024 * 1024,
             upload_bytes: 32 * 1024 * 1024,
             arguments: 1000,
-            programs: 4 * cores,
+            programs: 64,
             programs_waiting: 1000,
             event_readers: 2000,
             grace: Duration::from_secs(5),

@@ -20,6 +20,7 @@ mod control;
 mod first_site;
 mod http;
 mod life;
+mod load;
 mod no_relay_chat;
 mod scripts;
 mod serve;

@@ -18,6 +18,7 @@ use tokio::net::UnixDatagram;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::KEEPER_ARGUMENT;
+use super::open_files;
 use super::protocol::{ChildId, End, Failure, Report, Request};
 use super::recovery::{self, OwnChild};
 use super::socket::{self, Buffer};
@@ -66,6 +67,7 @@ impl Connection {
         let (here, there) = socket::pair()?;
         let mut command = Command::new(executable);
         command.arg0("procblock").arg(KEEPER_ARGUMENT);
+        command.args(open_files::started_with().map(|limit| limit.to_string()));
         command.stdin(Stdio::from(there)).stdout(Stdio::null());
         let (child, own) = OwnChild::spawn(&mut command)?;
         let (closed, is_closed) = watch::channel(false);

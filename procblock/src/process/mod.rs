@@ -20,6 +20,7 @@ mod find;
 mod keeper;
 mod launch;
 mod lines;
+pub(crate) mod open_files;
 mod protocol;
 mod reason;
 mod recovery;
@@ -53,7 +54,7 @@ pub fn internal_command() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let first = arguments.next()?;
     if first == KEEPER_ARGUMENT {
-        return Some(keeper::main());
+        return Some(keeper::main(arguments.next()));
     }
     if first == CHILD_ARGUMENT {
         return Some(trampoline::main(arguments));

@@ -121,7 +121,8 @@ pub const LIMIT_FIELDS: &[FieldSpec] = &[
     FieldSpec::new("upload size", FieldKind::Size, "An upload, kept in a temporary file while the request runs.")
         .default("32MiB"),
     FieldSpec::new("arguments", FieldKind::Integer, "Arguments of a request.").default("1000"),
-    FieldSpec::new("programs", FieldKind::Integer, "Pages and RPCs that run at once. Default: 4 for each core."),
+    FieldSpec::new("programs", FieldKind::Integer, "Pages and RPCs that run at once, those that wait for something included; of Lua that computes long, 4 for each core run at once.")
+        .default("64"),
     FieldSpec::new("programs waiting", FieldKind::Integer, "Pages and RPCs that wait; further ones are answered 503.")
         .default("1000"),
     FieldSpec::new("event readers", FieldKind::Integer, "Readers of `/events` at once.").default("2000"),

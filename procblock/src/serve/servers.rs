@@ -7,6 +7,7 @@ use std::sync::Arc;
 use dropstar::{ServeConfig, Server, StartError};
 
 use crate::instance::Instance;
+use crate::process::open_files;
 use crate::serve::loader::PageLoader;
 use crate::serve::program::Surroundings;
 use crate::serve::shown::Shown;
@@ -78,6 +79,7 @@ impl Servers {
                 Arc::clone(server)
             }
             None => {
+                open_files::raise();
                 let shown = Shown::new(Arc::clone(&instance), surroundings.outputs().to_path_buf());
                 let loader = PageLoader::new(surroundings);
                 Arc::new(Server::start(all.clone(), Arc::new(loader), Arc::new(shown)).await?)

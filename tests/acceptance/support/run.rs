@@ -134,6 +134,13 @@ impl Run {
         self
     }
 
+    /// Lets it have so many files open at once, until it raises that itself.
+    pub(crate) fn open_files(mut self, soft: u32) -> Self {
+        let program = std::mem::replace(&mut self.program, "prlimit".into());
+        self.own.splice(0..0, [format!("--nofile={soft}:").into(), program.into()]);
+        self
+    }
+
     /// Starts it.
     pub(crate) fn start(self) -> Running {
         disposition::reset_in_children();

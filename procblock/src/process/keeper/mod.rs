@@ -10,6 +10,7 @@ mod steps;
 mod surroundings;
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -29,9 +30,12 @@ pub(super) const ORPHANED_GRACE: Duration = Duration::from_secs(5);
 /// Requests taken before exits are looked at again.
 const REQUESTS_AT_ONCE: usize = 32;
 
-/// Runs until the runner is gone and nothing is left below.
-pub(super) fn main() -> ExitCode {
-    match Keeper::open().and_then(Keeper::serve) {
+/// Runs until the runner is gone and nothing is left below. `open_files` is the limit that children are to have, where it
+/// is not the runner's.
+pub(super) fn main(open_files: Option<OsString>) -> ExitCode {
+    let limit = open_files.and_then(|text| text.to_str()?.parse().ok());
+    let limited = limit.map_or(Ok(()), |limit| super::open_files::go_back_to(limit).map_err(io::Error::from));
+    match limited.and_then(|()| Keeper::open()).and_then(Keeper::serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             use std::io::Write;

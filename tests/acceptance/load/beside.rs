@@ -1,0 +1,52 @@
+//! Pages that compute, beside pages that do not.
+
+use std::time::{Duration, Instant};
+
+use super::client::{Client, probe};
+use super::{clients, long_or_short, quick, serving};
+use crate::support::Run;
+
+const FAST: &str = "function ProcessBlock() return {begun = unidist.sharedcounter.get('begun')} end";
+
+#[test]
+fn soak_eight_pages_that_compute_leave_the_others_quick() {
+    let seconds = long_or_short(5, 2);
+    let compute = format!(
+        "function ProcessBlock()\n  unidist.sharedcounter.increment('begun')\n  local ends = time.monotonic() + {seconds}\n  local n = 0\n  while time.monotonic() < ends do for i = 1, 1000 do n = n + i end end\n  return {{n = n}}\nend"
+    );
+    let run = Run::bare().file("site/pages/compute.lua", &compute).file("site/pages/fast.lua", FAST);
+    let (running, web) = serving(run, "");
+    clients().block_on(async {
+        let ask = |address: String| async move {
+            let answer = Client::connect(&address).await.get("/compute").await;
+            assert_eq!(answer.status, 200, "{}", answer.body);
+        };
+        let computing: Vec<_> = (0..8).map(|_| tokio::spawn(ask(web.address.clone()))).collect();
+        let all_compute = || computing.iter().all(|page| !page.is_finished());
+        let began = Instant::now();
+        let slow = probe(&web.address, &["/healthz", "/fast"], all_compute).await.p99();
+        assert!(began.elapsed() >= Duration::from_secs(seconds), "the pages ended early");
+        assert!(slow < quick(), "{slow:?}");
+        assert_eq!(Client::connect(&web.address).await.get("/fast").await.body, r#"{"begun":8}"#);
+        for page in computing {
+            page.await.unwrap();
+        }
+    });
+    assert_eq!(running.interrupt().code, Some(0));
+}
+
+#[test]
+fn endless_pages_are_stopped_at_their_limit() {
+    let endless = "--: timeout: 0.5s\nfunction ProcessBlock() while true do end end";
+    let run = Run::bare().file("site/pages/endless.lua", endless).file("site/pages/fast.lua", FAST);
+    let (running, web) = serving(run, "");
+    clients().block_on(async {
+        let ask = |address: String| async move { Client::connect(&address).await.get("/endless").await.status };
+        let endless: Vec<_> = (0..12).map(|_| tokio::spawn(ask(web.address.clone()))).collect();
+        for page in endless {
+            assert_eq!(page.await.unwrap(), 504);
+        }
+        assert_eq!(Client::connect(&web.address).await.get("/fast").await.status, 200);
+    });
+    assert_eq!(running.interrupt().code, Some(0));
+}
