@@ -97,6 +97,7 @@ class Chart {
     this.range = [0, 1];
     this.reloading = 0;
     this.step = 1;
+    this.isWithin = false;
     this.plot = null;
     this.fields = [];
     this.data = [[]];
@@ -157,6 +158,7 @@ class Chart {
     this.fields = (this.wanted || fields).filter((name) => fields.includes(name));
     this.data = [times, ...this.fields.map((name) => values[fields.indexOf(name)])];
     this.step = step;
+    this.isWithin = false;
     this.range = window || [to - secondsOf(this.from), to];
   }
 
@@ -184,7 +186,7 @@ class Chart {
         { ...axis, size: 30, values: (_plot, ticks, _axis, _space, every) => timeTicks(ticks, every) },
         {
           ...axis,
-          size: 74,
+          size: 80,
           ...(/^B\b/.test(this.unit) && { incrs: BINARY_STEPS }),
           values: (_plot, ticks) => ticks.map((tick) => this.dropstar.number(tick, this.unit)),
         },
@@ -246,14 +248,16 @@ class Chart {
     if (!this.plot) return this.reloadSoon(FIRST_RELOAD);
     if (this.fields.some((name) => values[name] === undefined)) return this.reloadSoon(RELOAD_EVERY);
     const [times] = this.data;
-    // What was read stands at the ends of its steps; a sample joins there.
-    const time = Math.ceil(sampled / this.step) * this.step;
-    if (time <= (times.at(-1) ?? 0)) return;
-    const oldest = time - secondsOf(this.from);
-    times.push(time);
+    // What was read stands at the ends of its steps. A sample within a step stands for it until a newer one comes.
+    if (this.isWithin) for (const column of this.data) column.pop();
+    this.isWithin = false;
+    if (sampled <= (times.at(-1) ?? 0)) return;
+    this.isWithin = sampled % this.step !== 0;
+    const oldest = sampled - secondsOf(this.from);
+    times.push(sampled);
     this.fields.forEach((name, place) => this.data[place + 1].push(values[name]));
     while (times.length > POINTS_MAX || times[0] < oldest) for (const column of this.data) column.shift();
-    this.range = [oldest, time];
+    this.range = [oldest, sampled];
     const isPointedAt = this.plot.cursor.left >= 0;
     this.plot.setData(this.drawn());
     if (!isPointedAt) this.plot.setLegend({ idx: times.length - 1 }, false);

@@ -16,7 +16,7 @@ pub trait Instance: Send + Sync {
     fn unidist(&self) -> &Unidist;
 
     /// Asks the instance by name, as its control socket does: `about`, `status`, `threads`, `thread`,
-    /// `logs`, `series`, `series.info`, `series.fetch`, `sources`.
+    /// `durations`, `logs`, `series`, `series.info`, `series.fetch`, `sources`.
     ///
     /// # Errors
     /// The name is unknown, an argument is wrong, or what was asked for is not there.

@@ -79,7 +79,7 @@ fn every_tab_shows_what_the_machine_does() {
 fn what_is_switched_off_stays_off_over_a_reload_and_a_restart() {
     let served = Served::start(demo());
     let browser = Browser::open();
-    let is_on = |name: &str| format!("document.querySelector(\"{} input\").checked", switch("network", name));
+    let is_on = |name: &str| format!("document.querySelector(\"{} input:checked\")", switch("network", name));
     browser.go(&served.url("/items"));
     browser.wait_for(&is_on("eth0"));
     browser.wait_for(&format!("!{}", is_on("lo")));
@@ -116,6 +116,10 @@ fn what_comes_and_goes_is_shown_without_a_reload() {
     find(&served, &["eth0", "lo", "wlan<b>0"]);
     browser.wait_for("!document.querySelector(\"[data-key='network/eth0']\").hasAttribute('data-gone')");
     assert_eq!(browser.count("main b:not([data-value])"), 0);
+    // What nobody wanted is forgotten at once.
+    items.wait_for_text("[data-on=network]", "2 of 3 on");
+    find(&served, &["eth0", "wlan<b>0"]);
+    items.wait_for_text("[data-on=network]", "2 of 2 on");
 }
 
 #[test]

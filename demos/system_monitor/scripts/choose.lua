@@ -4,9 +4,9 @@
 -- chose; an item that is not in it is on when it is interesting.
 local kinds = require "kinds"
 
-local FORGET = 7 * 24 * 3600   -- seconds after which an item that is gone is not listed any more
+local FORGET = 7 * 24 * 3600   -- seconds after which an item that is gone is not listed any more; others are at once
 
-local function note_changes(kind, found, items)
+local function note_changes(kind, found, items, switched)
   for name, numbers in pairs(found) do
     local key = kind .. "/" .. name
     local note, old = kinds[kind].note(numbers), items[key]
@@ -20,8 +20,12 @@ local function note_changes(kind, found, items)
   end
   for key, item in pairs(items) do
     if item.kind == kind and item.is_here and not found[item.name] then
-      item.is_here = false
-      unidist.sharedstate.set("items", key, item, {time_to_live = FORGET})
+      if item.is_interesting or switched[key] ~= nil then
+        item.is_here = false
+        unidist.sharedstate.set("items", key, item, {time_to_live = FORGET})
+      else
+        unidist.sharedstate.remove("items", key)
+      end
     end
   end
 end
@@ -32,7 +36,7 @@ function ProcessBlock(pipe_data)
   for kind in pairs(kinds) do
     local found = pipe_data[kind]
     if found then
-      note_changes(kind, found, items)
+      note_changes(kind, found, items, switched)
       kept[kind] = {}
       for name, numbers in pairs(found) do
         local is_on = switched[kind .. "/" .. name]

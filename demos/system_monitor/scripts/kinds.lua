@@ -8,6 +8,7 @@ local function begins_with_any(text, beginnings)
 end
 
 local function size(bytes)
+  if bytes < 1024 ^ 2 then return string.format("%.4g KiB", bytes / 1024) end
   if bytes < 1024 ^ 3 then return string.format("%.4g MiB", bytes / 1024 ^ 2) end
   return string.format("%.4g GiB", bytes / 1024 ^ 3)
 end

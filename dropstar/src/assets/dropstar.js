@@ -9,7 +9,7 @@
 //   data-every="5s"                     call again and again; with data-graph, draw again
 //   data-counter data-state data-queue data-thread data-series
 //                                       show a thing and its changes; data-field="a.b" a part, data-default="–" if absent
-//                                       data-from="event" takes it from what is told with the value, such as a
+//                                       data-of="event" takes it from what is told with the value, such as a
 //                                       run-thread's runs; data-json shows JSON, data-json="80" so much of it
 //                                       state: "bucket/key"; of "bucket" or "bucket/a*" every key, as list or rows
 //   data-log                            the log's lines as they come; data-lines="100", data-newest="first",
@@ -441,8 +441,9 @@
 
   // A part of the value, or of what else is told with it, such as a run-thread's age.
   function showPart(element, event, value) {
-    const { field, json } = element.dataset;
-    let shown = element.dataset.from === "event" ? undefined : part(value, field);
+    const { field } = element.dataset;
+    const json = element.dataset.json;
+    let shown = element.dataset.of === "event" ? undefined : part(value, field);
     if (shown === undefined && field) shown = part(event, field);
     show(element, json !== undefined && shown !== undefined ? asJson(shown, Number(json)) : (shown ?? element.dataset.default));
   }

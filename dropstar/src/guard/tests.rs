@@ -484,6 +484,23 @@ fn errors_are_shown_to_whoever_is_here_with_dev_and_to_administrators() {
     );
 }
 
+#[test]
+fn administering_wants_an_administrator_or_where_there_are_no_users_somebody_here() {
+    let (with_users, [_, caller, boss]) = setup(|_| {});
+    let open = without_users();
+    let may = |guard: &Guard, peer: &str, request: http::request::Builder| {
+        let head = head_from(peer, request);
+        guard.check(&Asked { head: &head, access: Access::Administering, is_changing: true }).is_ok()
+    };
+    assert!(may(&open.guard, "127.0.0.1", post("/")) && may(&open.guard, "[::ffff:127.0.0.1]", post("/")));
+    assert!(!may(&open.guard, "192.0.2.1", post("/")));
+    assert!(!may(&open.guard, "127.0.0.1", post("/").header("x-forwarded-for", "127.0.0.1")));
+    assert!(!may(&open.guard, "127.0.0.1", post("/").header("origin", "http://evil.example")));
+    let bearer = |token: &str| post("/").header(AUTHORIZATION, format!("bearer {token}"));
+    assert!(may(&with_users.guard, "192.0.2.1", bearer(&boss)));
+    assert!(!may(&with_users.guard, "127.0.0.1", bearer(&caller)) && !may(&with_users.guard, "127.0.0.1", post("/")));
+}
+
 #[tokio::test]
 async fn after_the_log_in_nobody_is_led_elsewhere() {
     let (setup, _) = setup(|_| {});

@@ -40,8 +40,15 @@ const ROWS: &[(&str, &str)] = &[
         "Shows the newest result of a run-thread; `data-field=\"age\"`, `runs` or `error` tell of it.",
     ),
     ("data-series=\"NAME\"", "Shows the newest sample of a series."),
-    ("data-log", "Shows the log's lines as they come; `data-lines=\"100\"`, `data-newest=\"first\"`."),
+    (
+        "data-log",
+        "Shows the log's lines as they come, to administrators where there are users; `data-lines=\"100\"`, \
+         `data-newest=\"first\"`, `data-level=\"warn\"` and worse, `data-match=\"text\"`, \
+         `data-columns=\"clock,level,from,text\"`.",
+    ),
     ("data-field=\"a.b\"", "Which part of it is shown; `data-default=\"–\"` stands for what is not there."),
+    ("data-of=\"event\"", "Takes the field from what is told beside the value, such as a run-thread's `runs`."),
+    ("data-json", "Shows a part as JSON; `data-json=\"80\"` at most so many characters of it."),
     (
         "data-unit=\"B/s\"",
         "A number is shown in three digits with this unit and its prefix: `%`, `B` (by 1,024), `s`, …",

@@ -52,6 +52,17 @@ const PACKAGE: &str = "A package file names static files, pages and RPCs. A page
 
 const PACKAGE_EXAMPLE: &str = "static: {path: www}\nhttp:\n  disks:\n    title: Disks\n    template: {path: disks.html}\n    run: [{script: disks.lua}]\nrpc:\n  grow:\n    needs: admin\n    run: [{script: grow.lua}]";
 
+const INSIDE: [&str; 2] = [
+    "`/status` shows the instance behind a site, and below it is a page for each kind of thing: `/status/threads` (what runs took, \
+     gave and failed with), `/status/series`, `/status/locks`, `/status/counters`, `/status/queues`, `/status/state`, `/status/log`, \
+     `/status/sources` (the YAML and scripts behind it all), most with `/NAME` for one of them. They work without scripts, follow what \
+     changes with them, and are JSON for who asks for it. Where there are users they are an administrator's.",
+    "An administrator takes locks away, sets counters, moves dead letters back and edits the state there; where there are no users, \
+     whoever comes from this machine. Each change is a line of the audit log. By a program: `POST /status/counters` with `{\"action\": \
+     \"set\", \"name\": \"a\", \"value\": 1}`; `/status/locks` takes `release`, `/status/queues/NAME` `move back` and `remove`, \
+     `/status/state/BUCKET` `set` and `delete`, which name the `revision` that they change.",
+];
+
 /// Everything about sites.
 pub(super) fn page() -> Page {
     let paragraph = |text: &str| Part::Paragraph(text.into());
@@ -66,5 +77,7 @@ pub(super) fn page() -> Page {
     parts.extend(fields::tables(SITE_FIELDS));
     parts.extend([heading("Package files"), paragraph(PACKAGE), Part::Code("yaml", PACKAGE_EXAMPLE.into())]);
     parts.extend(fields::tables(PACKAGE_FIELDS));
+    parts.push(heading("The inside"));
+    parts.extend(INSIDE.iter().map(|text| paragraph(text)));
     Page { name: "sites", summary: "pages and RPCs: folders, site files, packages", parts }
 }

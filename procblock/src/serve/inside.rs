@@ -38,7 +38,7 @@ pub(super) fn thread(
             }
         }
     }
-    map.insert("durations".into(), durations(&thread));
+    map.insert("durations".into(), took(&thread));
     thread.with_state(|state| {
         let errors = state.errors.iter().map(|error| {
             let at = error.at.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
@@ -57,8 +57,13 @@ pub(super) fn thread(
     Ok(value)
 }
 
-/// How the newest runs of a run-thread went.
-pub(super) fn durations(thread: &RunThread) -> Value {
+/// How the newest runs of some run-threads went, by name.
+pub(super) fn durations<'a>(instance: &Instance, names: impl Iterator<Item = &'a str>) -> Value {
+    let all = names.filter_map(|name| Some((name.to_string(), took(&*instance.threads.get(name)?))));
+    Value::Object(all.collect())
+}
+
+fn took(thread: &RunThread) -> Value {
     thread.with_state(|state| state.durations.iter().copied().map(Took::to_value).collect())
 }
 

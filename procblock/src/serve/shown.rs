@@ -21,7 +21,7 @@ use crate::value::{Map, Value};
 
 /// What may be asked for.
 const CALLS: &[&str] =
-    &["about", "status", "threads", "thread", "logs", "series", "series.info", "series.fetch", "sources"];
+    &["about", "status", "threads", "thread", "durations", "logs", "series", "series.info", "series.fetch", "sources"];
 
 /// Lines of `logs` unless told otherwise.
 const LOG_LINES: u64 = 100;
@@ -56,7 +56,12 @@ impl Shown {
                 Some(name) => status_of(&self.instance, name).map_err(refused),
                 None => Ok(status(&self.instance, &self.instance.hello())),
             },
-            "threads" => Ok(self.threads()),
+            "threads" => Ok(threads(&self.instance)),
+            "durations" => {
+                let names = arguments.get("names").and_then(Value::as_array);
+                let names = names.ok_or_else(|| failed("durations takes {names}"))?;
+                Ok(inside::durations(&self.instance, names.iter().filter_map(Value::as_str)))
+            }
             "thread" => {
                 let name = text("name").ok_or_else(|| failed("thread takes {name}"))?;
                 inside::thread(&self.instance, name, |path| self.name_of(path)).map_err(refused)
@@ -86,17 +91,6 @@ impl Shown {
             ("name".to_string(), self.instance.name.clone().into()),
             ("versions".to_string(), Value::Object(Map::from_iter([version]))),
         ]))
-    }
-
-    /// Every run-thread's state, with how long its runs took.
-    fn threads(&self) -> Value {
-        let mut all = threads(&self.instance);
-        for (name, value) in all.as_object_mut().into_iter().flatten() {
-            if let (Some(thread), Value::Object(map)) = (self.instance.threads.get(name), value) {
-                map.insert("durations".into(), inside::durations(&thread));
-            }
-        }
-        all
     }
 
     /// A series, its file's structure, and what stores to it.

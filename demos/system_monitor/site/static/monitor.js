@@ -28,6 +28,7 @@
   // Cards of a kind: made from the page's template when an item appears, greyed when it is gone, hidden when it is off.
   function showCards(place) {
     const template = place.querySelector("template");
+    for (const card of [...place.children]) if (card.dataset.key && !items.has(card.dataset.key)) card.remove();
     for (const [key, item] of ofKind(place.dataset.items)) {
       let card = [...place.children].find((child) => child.dataset.key === key);
       if (!card && isOn(key)) {

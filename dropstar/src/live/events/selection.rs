@@ -3,8 +3,8 @@
 use super::EventKind;
 use super::kept::Event;
 
-/// Things followed by one reader.
-const WANTED_MAX: usize = 100;
+/// Things followed by one reader: a page with a chart for each core of a large machine follows as many.
+const WANTED_MAX: usize = 400;
 
 /// A longer name, in bytes, names nothing.
 const NAME_BYTES_MAX: usize = 1024;

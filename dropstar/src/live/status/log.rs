@@ -6,7 +6,7 @@ use super::visit::Visit;
 use crate::answer::Problem;
 use crate::{Map, Value};
 
-/// Lines that are looked through.
+/// Lines that are looked through for a level or a text.
 const LOOKED_AT_MAX: u64 = 10_000;
 
 /// Lines that are shown.
@@ -20,7 +20,9 @@ const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 /// # Errors
 /// The instance can't tell.
 pub(super) async fn read(visit: &Visit<'_>) -> Result<Map, Problem> {
-    let arguments = Map::from_iter([("lines".to_string(), LOOKED_AT_MAX.into())]);
+    let has_filter = !visit.view.search.is_empty() || rank(visit.view.level) + 1 < LEVELS.len();
+    let count = if has_filter { LOOKED_AT_MAX } else { SHOWN_MAX as u64 };
+    let arguments = Map::from_iter([("lines".to_string(), count.into())]);
     let told = visit.ask("logs", arguments).await;
     let told = told.map_err(|failure| Problem::failure("the log", &failure))?.unwrap_or_default();
     let (level, search) = (rank(visit.view.level), visit.view.search.to_lowercase());

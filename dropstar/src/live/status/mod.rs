@@ -102,10 +102,7 @@ where
     let kind = allowed.head.header(CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
     let are_json = arguments::is_json(kind.split(';').next().unwrap_or_default().trim());
     match make(&visit, &given, are_json).await {
-        Ok((change, changed)) if allowed.wants_json => {
-            let _ = change;
-            Ok(answer::json(&changed.to_value()))
-        }
+        Ok((_, changed)) if allowed.wants_json => Ok(answer::json(&changed.to_value())),
         Ok((change, changed)) => Ok(moved(&visit, &change.place_after(&changed))),
         Err(problem) if allowed.wants_json || problem.id.is_some() => Err(problem),
         Err(problem) => {

@@ -39,11 +39,9 @@ pub(super) async fn read(visit: &Visit<'_>) -> Result<Map, Problem> {
     }
     page.insert("now".into(), now.into());
     page.insert("reasons".into(), health::reasons(visit.allowed).await.into());
-    if let Ok(Some(threads)) = visit.ask("threads", Map::new()).await {
-        page.insert("threads".into(), threads);
-    }
     threads::add_times(&mut page, now);
     shorten_threads(&mut page);
+    threads::add_durations(visit, &mut page).await;
     let mut series = match visit.ask("series", Map::new()).await {
         Ok(Some(Value::Array(series))) => series,
         _ => Vec::new(),

@@ -15,7 +15,7 @@ use crate::{Map, Value};
 const FIRST_MAX: usize = 1;
 
 /// Messages of a queue that are looked at, the first to leave before the others.
-const LOOKED_AT_MAX: usize = 10_000;
+const LOOKED_AT_MAX: usize = 500;
 
 /// What the page shows.
 ///

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde_json::json;
-use unidist::{Compared, Search, StateEntry, Unidist};
+use unidist::{Compared, Error, Search, StateEntry, Unidist};
 
 use super::change::{Changed, Refused};
 use super::listing::{part, part_of};
+use super::view::View;
 use super::visit::Visit;
 use crate::answer::Problem;
 use crate::{Map, Value};
@@ -22,60 +23,48 @@ pub(super) async fn read(visit: &Visit<'_>) -> Result<Map, Problem> {
     let view = visit.view.clone();
     match (visit.place.name.clone(), view.key.clone()) {
         (Some(bucket), Some(key)) => one_key(visit, bucket, key).await,
-        (Some(bucket), None) => {
-            visit
-                .with_store(move |store| {
-                    let (entries, all) = if view.search.is_empty() {
-                        let entries: Vec<StateEntry> =
-                            store.sharedstate().bucket(&bucket)?.entries.into_values().collect();
-                        let all = entries.len();
-                        (entries, all)
-                    } else {
-                        let mut found = search(store, &view.search)?;
-                        found.retain(|entry| *entry.bucket == *bucket);
-                        let all = store.sharedstate().keys(&bucket)?.len();
-                        (found, all)
-                    };
-                    let (shown, listing) = part_of(entries, all, &view);
-                    Ok(Map::from_iter([
-                        ("name".to_string(), bucket.into()),
-                        ("state".into(), shown.iter().map(entry).collect()),
-                        ("listing".into(), listing.to_value()),
-                    ]))
-                })
-                .await
-        }
-        (None, _) if !view.search.is_empty() => {
-            visit
-                .with_store(move |store| {
-                    let found = search(store, &view.search)?;
-                    let all = found.len();
-                    let (shown, listing) = part_of(found, all, &view);
-                    let state = shown.iter().map(entry).collect();
-                    Ok(Map::from_iter([("state".to_string(), state), ("listing".into(), listing.to_value())]))
-                })
-                .await
-        }
+        (Some(bucket), None) => visit.with_store(move |store| one_bucket(store, &bucket, &view)).await,
+        (None, _) if view.search.is_empty() => visit.with_store(move |store| buckets(store, &view)).await,
         (None, _) => {
-            visit
-                .with_store(move |store| {
-                    let (names, listing) = part(store.sharedstate().buckets()?, |name| name.as_str(), &view);
-                    let count = |name: &String| {
-                        let keys = store.sharedstate().keys(name)?.len();
-                        Ok::<Value, unidist::Error>(json!({"name": name, "keys": keys}))
-                    };
-                    let buckets: Result<Vec<Value>, unidist::Error> = names.iter().map(count).collect();
-                    Ok(Map::from_iter([
-                        ("buckets".to_string(), buckets?.into()),
-                        ("listing".into(), listing.to_value()),
-                    ]))
-                })
-                .await
+            let found = visit.with_store(move |store| {
+                let found = search(store, &view.search)?;
+                let all = found.len();
+                Ok(keys(found, all, &view))
+            });
+            found.await
         }
     }
 }
 
-fn search(store: &Unidist, pattern: &str) -> Result<Vec<StateEntry>, unidist::Error> {
+fn buckets(store: &Unidist, view: &View) -> Result<Map, Error> {
+    let (names, listing) = part(store.sharedstate().buckets()?, |name| name.as_str(), view);
+    let count = |name: &String| Ok(json!({"name": name, "keys": store.sharedstate().keys(name)?.len()}));
+    let buckets: Result<Vec<Value>, Error> = names.iter().map(count).collect();
+    Ok(Map::from_iter([("buckets".to_string(), buckets?.into()), ("listing".into(), listing.to_value())]))
+}
+
+fn one_bucket(store: &Unidist, bucket: &str, view: &View) -> Result<Map, Error> {
+    let entries: Vec<StateEntry> = store.sharedstate().bucket(bucket)?.entries.into_values().collect();
+    let all = entries.len();
+    let found = if view.search.is_empty() {
+        entries
+    } else {
+        let mut found = search(store, &view.search)?;
+        found.retain(|entry| *entry.bucket == *bucket);
+        found
+    };
+    let mut page = keys(found, all, view);
+    page.insert("name".into(), bucket.into());
+    Ok(page)
+}
+
+fn keys(found: Vec<StateEntry>, all: usize, view: &View) -> Map {
+    let (shown, listing) = part_of(found, all, view);
+    let state = shown.iter().map(entry).collect();
+    Map::from_iter([("state".to_string(), state), ("listing".into(), listing.to_value())])
+}
+
+fn search(store: &Unidist, pattern: &str) -> Result<Vec<StateEntry>, Error> {
     store.sharedstate().search(&Search { pattern: pattern.into(), ..Search::default() })
 }
 

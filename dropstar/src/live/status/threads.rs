@@ -33,6 +33,7 @@ pub(super) async fn read(visit: &Visit<'_>) -> Result<Map, Problem> {
     page.insert("threads".into(), Value::Object(threads.into_iter().collect()));
     page.insert("listing".into(), listing.to_value());
     add_times(&mut page, now);
+    add_durations(visit, &mut page).await;
     if let Ok(Some(Value::Object(mut status))) = visit.ask("status", Map::new()).await {
         page.insert("workers".into(), status.shift_remove("workers").unwrap_or_else(|| json!({})));
         page.insert("lateness".into(), status.shift_remove("lateness").unwrap_or_default());
@@ -44,6 +45,20 @@ pub(super) async fn read(visit: &Visit<'_>) -> Result<Map, Problem> {
 pub(super) fn add_times(page: &mut Map, now: f64) {
     let Some(Value::Object(threads)) = page.get_mut("threads") else { return };
     threads.values_mut().filter_map(Value::as_object_mut).for_each(|thread| add_time(thread, now));
+}
+
+/// Adds to each run-thread how its newest runs went: `[seconds, has_failed]`. Only those that are shown are asked about:
+/// there can be many thousands.
+pub(super) async fn add_durations(visit: &Visit<'_>, page: &mut Map) {
+    let Some(Value::Object(threads)) = page.get_mut("threads") else { return };
+    let names: Value = threads.keys().cloned().collect();
+    let told = visit.ask("durations", Map::from_iter([("names".to_string(), names)])).await;
+    let Ok(Some(Value::Object(mut told))) = told else { return };
+    for (name, thread) in threads.iter_mut() {
+        if let (Some(durations), Value::Object(thread)) = (told.remove(name), thread) {
+            thread.insert("durations".into(), durations);
+        }
+    }
 }
 
 fn add_time(thread: &mut Map, now: f64) {

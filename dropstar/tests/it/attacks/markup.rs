@@ -34,7 +34,7 @@ fn arguments_named_as_parts_of_an_answer_are_only_arguments() {
         .replace('<', "%3C")
         .replace('>', "%3E");
     let reply = site.request("GET", &format!("/page?{query}"), &[("accept", "text/html")], "");
-    assert_eq!((reply.status, reply.text().as_str()), (200, "<p>1</p>"));
+    assert_eq!((reply.status, reply.text().as_str()), (200, "<p>1page</p>"), "the title is the page's own name");
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let reply = site.request("POST", "/rpc/call", &form, &query);
     assert_eq!((reply.status, reply.text().as_str()), (200, "{\"a\":1}"));

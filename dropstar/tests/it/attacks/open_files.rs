@@ -2,7 +2,7 @@
 
 use dropstar::{Mount, SiteContent};
 
-use super::{PASSWORD, guarded, guarded_with};
+use super::{guarded, guarded_with};
 
 const FILES: &[(&str, &str)] = &[
     ("pages/hello.json", r#"{"declare": {"needs": "nobody"}, "answer": {}}"#),
@@ -46,7 +46,6 @@ fn a_public_page_has_its_style_and_everything_else_wants_a_log_in() {
     // A wrong token is no reason to keep back what anybody may see.
     let bearer = ("authorization", "Bearer pbt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
     assert_eq!(site.site.request("GET", "/open.css", &[bearer], "").status, 200);
-    assert!(!site.log_in("ann", PASSWORD).token.is_empty());
 }
 
 #[test]

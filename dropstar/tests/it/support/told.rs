@@ -35,6 +35,7 @@ pub(crate) fn tell(site: &Fixture) {
     let mut told = site.told.lock().unwrap();
     told.insert("status".into(), status);
     told.insert("about".into(), json!({"name": HOSTILE, "versions": {"procblock": "1.2.3"}}));
+    told.insert("durations".into(), json!({"cpu": detailed["durations"], HOSTILE: detailed["durations"]}));
     told.insert("threads".into(), json!({"cpu": detailed.clone(), HOSTILE: detailed.clone()}));
     told.insert("thread".into(), detailed);
     told.insert("series.info".into(), json!({
