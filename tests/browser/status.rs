@@ -6,8 +6,9 @@ use crate::browser::Browser;
 use crate::site::Served;
 use crate::support::Run;
 
-/// Something of each kind, some of it with names and values that would break out of a careless page.
-const BLOCK: &str = r#"__usage: {name: inside, longrunning: true}
+/// Something of each kind, some of it with names and values that would break out of a careless page. In a store of its own:
+/// locks in memory are the host's, and other tests have some, too.
+const BLOCK: &str = r#"__usage: {name: inside, longrunning: true, unidist: "file:store"}
 run:
   - lua: |
       local hostile = '<img src=x onerror="document.title = 1">'
