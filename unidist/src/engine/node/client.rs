@@ -45,6 +45,8 @@ pub(crate) struct Client {
     pub(super) waits: Waits,
     /// Locked while this process, or a child that inherited it, lives.
     alive: OnceLock<File>,
+    /// Locked by the thread that makes that file: a second one would wait for the first one's lock on it.
+    showing: Mutex<()>,
     pub(super) closing: Stop,
 }
 
@@ -82,6 +84,7 @@ impl Client {
             lanes: Lanes::default(),
             waits: Waits::default(),
             alive: OnceLock::new(),
+            showing: Mutex::default(),
             closing: Stop::new(),
         });
         let connection = client.open(Duration::ZERO)?;
@@ -255,10 +258,13 @@ impl Client {
         if self.alive.get().is_some() {
             return Ok(());
         }
+        let _showing = self.showing.lock();
+        if self.alive.get().is_some() {
+            return Ok(());
+        }
         let file = take_file(&folder, &self.session).map_err(|error| {
             self.unreachable(&format!("{} can't be used, so no lock could be kept: {error}", folder.display()))
         })?;
-        // Another thread was first: its file is the one; ours is the same one, locked through it.
         let _ = self.alive.set(file);
         Ok(())
     }

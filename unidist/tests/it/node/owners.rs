@@ -1,5 +1,6 @@
 //! What happens to the others when the owner of a store ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -106,6 +107,27 @@ fn a_lock_that_the_owner_granted_in_its_last_moment_is_had() {
         drop(first);
         waiter.join().unwrap().unwrap_or_else(|error| panic!("round {round}: {error}"));
         assert!(second.sharedlock().holders("l").unwrap().is_empty(), "round {round}");
+    }
+}
+
+#[test]
+fn the_first_locks_of_a_client_may_be_taken_by_many_threads_at_once() {
+    for _ in 0..20 {
+        let folder = tempdir().unwrap();
+        let owner = open(folder.path());
+        let client = open(folder.path());
+        let begin = Arc::new(std::sync::Barrier::new(8));
+        let take = |number: usize| {
+            let (client, begin) = (client.clone(), begin.clone());
+            std::thread::spawn(move || {
+                begin.wait();
+                client.sharedlock().acquire(&format!("l{number}"), &once(), &Stop::new()).map(drop)
+            })
+        };
+        let threads: Vec<_> = (0..8).map(take).collect();
+        until(|| threads.iter().all(std::thread::JoinHandle::is_finished));
+        threads.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
+        drop(owner);
     }
 }
 
