@@ -16,10 +16,8 @@ use crate::life::{End, Life};
 use crate::load::nearest;
 use crate::logging::{self, LoggingOptions};
 use crate::runner::{RunOptions, Runner, StartError, load};
+use crate::script::LOST_MAX;
 use crate::value::{Map, Value};
-
-/// How many worker threads may be lost to scripts stuck inside a C function.
-const LOST_THREADS_MAX: usize = 8;
 
 /// How long the end of the process waits for standard error to take the last log lines.
 const LOG_WAIT: Duration = Duration::from_secs(1);
@@ -174,7 +172,7 @@ const STACK: usize = 16 * 1024 * 1024;
 
 /// Lives a life on a runtime of its own, from start to stop.
 pub(super) fn execute(life: Life, report: impl FnOnce(&Processed) + Send + 'static) -> ExitCode {
-    let threads = cores() + LOST_THREADS_MAX;
+    let threads = cores() + LOST_MAX;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .max_blocking_threads(life.runner.compiled.usage.threads_max.unwrap_or(THREADS_MAX))

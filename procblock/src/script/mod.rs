@@ -35,6 +35,7 @@ use crate::value::{Map, Value};
 
 pub use allow::Allow;
 pub(crate) use identity::Identity;
+pub(crate) use lua::LOST_MAX;
 pub use processes::{Processes, Program, ProgramEnd, ProgramOutcome, WorkerProcess};
 
 use crate::units;

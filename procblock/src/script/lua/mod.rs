@@ -28,3 +28,4 @@ pub(super) use pool::Pool;
 #[cfg(test)]
 pub(super) use run::bare_environment;
 pub(super) use syntax::mistake;
+pub(crate) use watchdog::LOST_MAX;

@@ -9,8 +9,9 @@ use parking_lot::{Condvar, Mutex};
 use super::Control;
 use crate::error::RunError;
 
-/// Threads that may be lost before Lua calls are refused.
-pub(in crate::script) const LOST_MAX: usize = 8;
+/// Threads that may be lost before Lua calls are refused. The runtime has so many workers more than cores, not more:
+/// each makes the answers of a busy core later, as they take turns on it.
+pub(crate) const LOST_MAX: usize = 3;
 
 /// How long a call may go on after its deadline before its thread counts as lost.
 const GRACE: Duration = Duration::from_secs(1);
