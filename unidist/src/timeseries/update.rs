@@ -96,7 +96,7 @@ mod tests {
     fn each_row_is_a_text_of_its_own() {
         let data = vec![Datum::Int(7), Datum::Unspecified, Datum::Float(-0.5), Datum::Float(1e21)];
         let arguments = Arguments::new(&Rows { times: vec![10, 1_700_000_005], data }, 2);
-        assert_eq!(arguments.text, b"10:7:U\01700000005:-0.5:1000000000000000000000\0");
+        assert_eq!(arguments.text, b"10:7:U\x001700000005:-0.5:1000000000000000000000\x00");
         assert_eq!(arguments.starts, [0, 7]);
         assert_eq!(arguments.pointers().len(), 2);
     }

@@ -72,13 +72,12 @@ fn a_note_marks_what_was_done_before_it_in_whatever_folder() {
     let paths = ["a.rrd", "b.rrd", "other/c.rrd"].map(|name| folder.path().join(name));
     let mut undo = Undo::new(0);
     let mut files = paths.each_ref().map(|path| SeriesFile::open(&one(path, FieldType::Gauge), START).unwrap());
-    let mut noted_last = None;
     for file in &mut files {
         let noted = undo.note(file).unwrap();
         file.update_noted([(START, [1.0].as_slice())], &noted).unwrap();
         undo.done(file, noted);
-        noted_last = undo.note(file);
-        undo.done(file, noted_last.take().unwrap());
+        let again = undo.note(file).unwrap();
+        undo.done(file, again);
     }
     let pending = |folder: &std::path::Path| {
         let journals = fs::read_dir(folder)
