@@ -19,7 +19,9 @@ use crate::process::Keeper;
 use crate::script::{ScriptConfig, Scripts};
 use crate::series::SeriesClient;
 use crate::serve::servers::Servers;
+use crate::spare_workers::SpareWorkers;
 use crate::state_files::StateFiles;
+use crate::store_calls::StoreCalls;
 use crate::thread::RunThreads;
 use crate::workers::Workers;
 
@@ -43,6 +45,8 @@ pub struct InstanceConfig {
     pub series: PathBuf,
     /// Buckets that live in files.
     pub load_state: Vec<(String, PathBuf)>,
+    /// The runtime's workers that stand by.
+    pub spare_workers: SpareWorkers,
 }
 
 /// Why an instance did not start.
@@ -71,6 +75,8 @@ pub struct Instance {
     pub unidist: Unidist,
     /// The shared things whose names begin with `__`: of this instance only.
     pub own: Unidist,
+    /// How calls of the shared things are made.
+    pub(crate) store_calls: StoreCalls,
     /// The functions that scripts may call.
     pub host: Arc<dyn Host>,
     /// The script engines.
@@ -116,6 +122,7 @@ impl Instance {
         let happenings = Arc::<Happenings>::default();
         let unidist = Unidist::open(&config.unidist)?;
         let own = Unidist::open("memory:")?;
+        let store_calls = StoreCalls::of(&config.unidist);
         let files = StateFiles::load(&unidist, &config.load_state).map_err(StartFailure::State)?;
         let keeper = Keeper::new(config.keeper);
         let series = Arc::new(SeriesClient::new(config.series));
@@ -124,6 +131,7 @@ impl Instance {
         let host: Arc<dyn Host> = Arc::new(Api {
             unidist: unidist.clone(),
             own: own.clone(),
+            store_calls,
             keeper: keeper.clone(),
             series: Arc::clone(&series),
             http: Arc::clone(&http),
@@ -131,8 +139,12 @@ impl Instance {
             lock_owners: Arc::clone(&lock_owners),
             files,
         });
-        let script_config =
-            ScriptConfig { python: config.python, functions: crate::host::api::functions(), ..ScriptConfig::default() };
+        let script_config = ScriptConfig {
+            python: config.python,
+            functions: crate::host::api::functions(),
+            spare_workers: config.spare_workers,
+            ..ScriptConfig::default()
+        };
         let owner_prefix = format!("{}.{}.", config.name, std::process::id());
         let scripts = Scripts::new(Arc::clone(&host), Arc::new(keeper.clone()), script_config);
         Ok(Arc::new(Instance {
@@ -144,6 +156,7 @@ impl Instance {
             stop,
             unidist,
             own,
+            store_calls,
             host,
             scripts,
             keeper,
@@ -173,9 +186,12 @@ impl Instance {
 
     /// Releases the locks that `owner` took by functions and still holds.
     pub fn release_locks(&self, owner: &str) {
-        if !self.lock_owners.lock().remove(owner) {
+        let mut owners = self.lock_owners.lock();
+        // Most who ask took none, and no name need be hashed to know it.
+        if owners.is_empty() || !owners.remove(owner) {
             return;
         }
+        drop(owners);
         let Ok(owner) = unidist::Owner::named(owner) else { return };
         for store in [&self.unidist, &self.own] {
             if let Err(error) = store.sharedlock().release_all(&owner) {

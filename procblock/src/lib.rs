@@ -26,9 +26,11 @@ pub mod runner;
 pub mod script;
 pub mod series;
 pub mod serve;
+mod spare_workers;
 pub mod spec;
 mod state_files;
 pub mod step;
+mod store_calls;
 pub mod tag;
 pub mod thread;
 pub mod units;
@@ -39,4 +41,5 @@ pub mod yaml;
 
 pub use error::RunError;
 pub use load::LoadError;
+pub use spare_workers::SpareWorkers;
 pub use value::{Map, Value};

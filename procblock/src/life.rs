@@ -14,10 +14,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::block::{Compiled, Processed};
 use crate::control::{Claim, Hello, InstanceCalls, Notify, PidFile, Reload, Server};
 use crate::error::RunErrorKind;
-use crate::instance::Instance;
+use crate::instance::{Instance, InstanceConfig};
 use crate::load::LoadError;
 use crate::runner::Runner;
 use crate::serve::servers;
+use crate::spare_workers::SpareWorkers;
 use crate::units::format_duration;
 use crate::value::Value;
 
@@ -64,14 +65,15 @@ struct Ties {
 }
 
 impl Life {
-    /// Runs the file from its first pass to its end; `report` is given the result of the first pass.
+    /// Runs the file from its first pass to its end; `report` is given the result of the first pass, and `spare` are the
+    /// workers that stand by in the current runtime.
     ///
     /// # Errors
     /// The instance could not start: its name is taken, the engine's store, signals, the pidfile.
-    pub async fn live(mut self, report: impl FnOnce(&Processed) + Send) -> Result<End, String> {
+    pub async fn live(mut self, spare: SpareWorkers, report: impl FnOnce(&Processed) + Send) -> Result<End, String> {
         let executable = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("procblock"));
         let claim = if self.runner.is_longrunning() { Some(take_name(&self.runner.name())?) } else { None };
-        let config = self.runner.instance_config(&executable);
+        let config = InstanceConfig { spare_workers: spare, ..self.runner.instance_config(&executable) };
         let instance = Instance::start(config).map_err(|error| error.to_string())?;
         let (reload, mut reloads) = mpsc::channel(RELOADS_WAITING_MAX);
         let signal =

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::block::{Compiled, Input, Processed, Run, compile};
 use crate::instance::{Instance, InstanceConfig, node_name};
 use crate::load::{LoadError, load_file};
+use crate::spare_workers::SpareWorkers;
 use crate::usage::{self, Given, UsageError};
 use crate::value::{DEPTH_MAX, Map, Value, check_depth};
 
@@ -123,6 +124,7 @@ impl Runner {
             keeper: executable.to_path_buf(),
             series: crate::instance::beside(executable, "procblock-series"),
             load_state: usage.load_state.clone(),
+            spare_workers: SpareWorkers::default(),
         }
     }
 

@@ -8,20 +8,23 @@ use http::{HeaderMap, HeaderValue, Response};
 use crate::answer::response::{Circumstances, Wanted, made};
 use crate::answer::template::{Names, OwnNames};
 use crate::answer::{AnswerBody, json};
+use crate::request::Origin;
 use crate::site::Entry;
-use crate::{Map, RequestState, Value};
+use crate::{Declaration, Map, RequestState, Value};
 
 /// What a page is filled from, beside its values.
 #[derive(Debug, Clone)]
 pub(crate) struct Filling {
+    /// What the page says of itself.
+    pub(crate) declaration: Arc<Declaration>,
+    /// Where the page is from.
+    pub(crate) origin: Arc<Origin>,
     /// The request's arguments.
     pub(crate) arguments: Arc<Map>,
     /// The request's state.
     pub(crate) state: RequestState,
     /// The path under which a proxy shows the server.
     pub(crate) prefix: Arc<str>,
-    /// The page's title, or its name.
-    pub(crate) title: String,
     /// What a form sends along so that it is known to come from a page of ours.
     pub(crate) form_token: Option<Arc<str>>,
     /// Whether JSON is wanted.
@@ -34,7 +37,7 @@ impl OwnNames for Filling {
             "input_data" => Value::Object(Map::clone(&self.arguments)),
             "request_state" => Value::Object(self.state.to_map()),
             "prefix" => Value::String(self.prefix.to_string()),
-            "title" => Value::String(self.title.clone()),
+            "title" => Value::String(self.declaration.title.clone().unwrap_or_else(|| self.origin.name.clone())),
             "user" => self.state.get("user").unwrap_or(Value::Null),
             "csrf_token" => Value::String(self.form_token.as_deref().unwrap_or_default().to_string()),
             _ => return None,
@@ -60,7 +63,7 @@ pub(crate) async fn page(
     } else if filling.wants_json {
         json(&values)
     } else if let Some(template) = &entry.template {
-        html(template.fill(Names::new(values, Box::new(filling))).await?)
+        html(template.fill(Names::new(values, Box::new(filling)), circumstances.came).await?)
     } else {
         json(&values)
     };

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::answer::AnswerBody;
+use crate::site::Moment;
 use crate::{Map, Value};
 
 /// The key under which a program says it.
@@ -35,6 +36,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) is_tls: bool,
     /// The request's method.
     pub(crate) method: &'a Method,
+    /// When the request came.
+    pub(crate) came: Moment,
 }
 
 /// What a program said about its answer.
@@ -277,7 +280,8 @@ mod tests {
     fn take(wanted: Value) -> Result<Wanted, String> {
         let mut values = Map::new();
         values.insert(KEY.into(), wanted);
-        let circumstances = Circumstances { prefix: "/tools", is_tls: false, method: &Method::POST };
+        let circumstances =
+            Circumstances { prefix: "/tools", is_tls: false, method: &Method::POST, came: Moment::now() };
         Wanted::take(&mut values, circumstances)
     }
 

@@ -14,7 +14,7 @@ use quick_cache::sync::Cache;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 
 use crate::answer::{compression, content_type};
-use crate::site::Stamp;
+use crate::site::{Looked, Moment, Stamp};
 
 /// The bytes of files kept in memory.
 const MEMORY_MAX: u64 = 64 * 1024 * 1024;
@@ -82,6 +82,7 @@ pub(crate) struct StaticFile {
     /// What is in it.
     pub(crate) content: Content,
     compressed: OnceLock<Option<Bytes>>,
+    looked: Looked,
 }
 
 /// What is in a file.
@@ -117,6 +118,7 @@ impl StaticFile {
             content_type: content_type::of(name),
             content,
             compressed: OnceLock::new(),
+            looked: Looked::default(),
         };
         Some((read, is_kept))
     }
@@ -164,17 +166,19 @@ impl StaticFiles {
         StaticFiles { cache: Cache::with_weighter(FILES_EXPECTED, MEMORY_MAX, Weight) }
     }
 
-    /// A file by its name below a folder; none if there is none that may be served. Asks the file system whether it
-    /// changed, and reads it, off the workers, when it did.
-    pub(crate) async fn find(&self, root: &StaticRoot, name: &str) -> Option<Arc<StaticFile>> {
+    /// A file by its name below a folder, for a request that came at this moment; none if there is none that may be
+    /// served. Asks the file system whether it changed, and reads it, off the workers, when it did.
+    pub(crate) async fn find(&self, root: &StaticRoot, name: &str, came: Moment) -> Option<Arc<StaticFile>> {
         if !is_servable(name) {
             return None;
         }
         let path = root.folder.join(name);
-        let stamp = regular(&path)?;
-        if let Some(file) = self.cache.get::<Path>(&path).filter(|file| file.stamp == stamp) {
+        let known = self.cache.get::<Path>(&path);
+        if let Some(file) = known.filter(|file| file.looked.or_look(came, || regular(&path) == Some(file.stamp))) {
             return Some(file);
         }
+        // Nothing is read, nor a thread taken, for what is not there.
+        regular(&path)?;
         Box::pin(self.read(root.clone(), name.to_string(), path)).await
     }
 

@@ -25,6 +25,8 @@ const DATA: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-an
 /// For pictures, documents, scripts, styles: viewers of browsers need more than nothing.
 const FILE: HeaderValue = HeaderValue::from_static("frame-ancestors 'self'");
 
+static CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
 /// Whose page an answer is, if it is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whose {
@@ -39,9 +41,7 @@ pub(crate) enum Whose {
 pub(crate) fn complete(whose: Whose, headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
-    headers
-        .entry(HeaderName::from_static("cross-origin-resource-policy"))
-        .or_insert(HeaderValue::from_static("same-origin"));
+    headers.entry(&CROSS_ORIGIN_RESOURCE_POLICY).or_insert(HeaderValue::from_static("same-origin"));
     if !headers.contains_key(CONTENT_SECURITY_POLICY) {
         headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
         let policy = policy(whose, headers.get(CONTENT_TYPE));

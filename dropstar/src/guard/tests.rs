@@ -10,6 +10,7 @@ use unidist::VirtualClock;
 
 use super::*;
 use crate::request::Ends;
+use crate::site::Moment;
 use crate::users::{Scope, UsersFile};
 use crate::{Site, SiteContent, TrustedProxy};
 
@@ -77,7 +78,7 @@ fn head_from(peer: &str, request: http::request::Builder) -> RequestHead {
         local: "127.0.0.1:8686".parse().unwrap(),
         is_tls: false,
     };
-    RequestHead::new(parts, ends, "").unwrap()
+    RequestHead::new(parts, (ends, Moment::now()), "").unwrap()
 }
 
 fn head(request: http::request::Builder) -> RequestHead {

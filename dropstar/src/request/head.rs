@@ -6,6 +6,8 @@ use http::request::Parts;
 use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 
+use crate::site::Moment;
+
 /// The longest path that is looked at, in bytes.
 const PATH_BYTES_MAX: usize = 4096;
 
@@ -26,6 +28,8 @@ pub(crate) struct RequestHead {
     pub(crate) local: SocketAddr,
     /// Whether it came through TLS.
     pub(crate) is_tls: bool,
+    /// When the bytes that complete it came.
+    pub(crate) came: Moment,
 }
 
 /// A head that no request may have; answered 400 and closed.
@@ -56,11 +60,12 @@ impl RequestHead {
     ///
     /// # Errors
     /// The host or the path can't be.
-    pub(crate) fn new(parts: Parts, ends: Ends, prefix: &str) -> Result<RequestHead, BadHead> {
+    pub(crate) fn new(parts: Parts, (ends, came): (Ends, Moment), prefix: &str) -> Result<RequestHead, BadHead> {
         let (host, port) = host_and_port(&parts)?;
         let path = decode_path(parts.uri.path(), prefix)?;
         let port = port.unwrap_or(ends.local.port());
-        Ok(RequestHead { parts, path, host, port, peer: ends.peer, local: ends.local, is_tls: ends.is_tls })
+        let Ends { peer, local, is_tls } = ends;
+        Ok(RequestHead { parts, path, host, port, peer, local, is_tls, came })
     }
 
     /// The method.

@@ -86,12 +86,30 @@ fn requests(
 ) -> impl HttpService<Incoming, ResBody = AnswerBody, Error = Infallible, Future: Send + 'static> {
     service_fn(move |request| {
         let serving = listening.serving.load_full();
-        let under_way = pace.begin();
+        let (under_way, came) = (pace.begin(), pace.came());
         async move {
-            let answer = handle(&serving, request, ends).await;
+            let is_quick = serving.surroundings.traffic.is_quick();
+            if is_quick {
+                give_way().await;
+            }
+            let answer = handle(&serving, request, (ends, came)).await;
             Ok(answer.map(|body| under_way.until_sent(body)))
         }
     })
+}
+
+/// Once for each request while requests are quick: those that are ready too are read first. What is then asked of the
+/// file system counts for all of them.
+async fn give_way() {
+    let mut has_given_way = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_given_way, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// A connection that can be asked to end.
@@ -127,32 +145,52 @@ where
 
 async fn watch<C: Endable>(mut connection: Pin<&mut C>, pace: &Pace, limits: &Limits, end: oneshot::Receiver<()>) {
     let mut sleep = pin!(tokio::time::sleep(limits.idle_timeout));
+    let mut is_armed = false;
     let mut end = Some(end);
     poll_fn(|context| {
         if connection.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }
-        if end.as_mut().is_some_and(|end| Pin::new(end).poll(context).is_ready()) {
+        if end.as_mut().is_some_and(|end| has_ended(end, is_armed, context)) {
             end = None;
             connection.as_mut().finish();
             if connection.as_mut().poll(context).is_ready() {
                 return Poll::Ready(());
             }
         }
-        expired(pace, limits, sleep.as_mut(), context)
+        expired(pace, limits, (sleep.as_mut(), &mut is_armed), context)
     })
     .await;
 }
 
+/// Whether a connection was asked to end. Where the task waits for it already, which stays the same one, looking is
+/// enough.
+fn has_ended(end: &mut oneshot::Receiver<()>, is_armed: bool, context: &mut Context<'_>) -> bool {
+    if is_armed {
+        return !matches!(end.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+    }
+    Pin::new(end).poll(context).is_ready()
+}
+
 /// Ready when the client let the connection wait too long. The timer is only set anew when it fires or when something
 /// is due before it, so a request costs none.
-fn expired(pace: &Pace, limits: &Limits, mut sleep: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<()> {
+fn expired(
+    pace: &Pace,
+    limits: &Limits,
+    (mut sleep, is_armed): (Pin<&mut Sleep>, &mut bool),
+    context: &mut Context<'_>,
+) -> Poll<()> {
     loop {
         let until = pace.until(limits).map(Instant::from);
         if until.is_some_and(|until| until < sleep.deadline()) {
             sleep.as_mut().reset(until.unwrap_or_else(|| Instant::now() + FAR));
+            *is_armed = false;
         }
-        if sleep.as_mut().poll(context).is_pending() {
+        if *is_armed && !sleep.is_elapsed() {
+            return Poll::Pending;
+        }
+        *is_armed = sleep.as_mut().poll(context).is_pending();
+        if *is_armed {
             return Poll::Pending;
         }
         let now = Instant::now();

@@ -17,7 +17,7 @@ use crate::live::traffic::RouteKind;
 use crate::request::{Ends, Given, RequestHead, arguments};
 use crate::server::serving::Serving;
 use crate::server::{own, run};
-use crate::site::Route;
+use crate::site::{Moment, Route};
 
 /// What a body's error has to be.
 pub(crate) trait BodyError: std::error::Error + Send + Sync + 'static {}
@@ -53,8 +53,12 @@ impl<B> Content<B> {
     }
 }
 
-/// Answers a request. Whatever happens, there is an answer.
-pub(crate) async fn handle<B>(serving: &Serving, request: http::Request<B>, ends: Ends) -> Response<AnswerBody>
+/// Answers a request that came at this moment. Whatever happens, there is an answer.
+pub(crate) async fn handle<B>(
+    serving: &Serving,
+    request: http::Request<B>,
+    (ends, came): (Ends, Moment),
+) -> Response<AnswerBody>
 where
     B: Body<Data = Bytes> + Send + Unpin,
     B::Error: BodyError,
@@ -65,7 +69,7 @@ where
     let closes = closes_after(&parts);
     let is_tls = ends.is_tls;
     serving.guard.clean(&mut parts.headers, ends.peer);
-    let (mut answer, whose) = match RequestHead::new(parts, ends, &serving.config.prefix) {
+    let (mut answer, whose) = match RequestHead::new(parts, (ends, came), &serving.config.prefix) {
         Ok(head) => {
             let is_head = *head.method() == Method::HEAD;
             let is_gzip_accepted = accepts_gzip(head.headers());

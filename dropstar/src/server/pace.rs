@@ -14,13 +14,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::Limits;
 use crate::answer::AnswerBody;
 use crate::live::traffic::Traffic;
+use crate::site::Moment;
 
 /// No such moment.
 const NEVER: u64 = u64::MAX;
 
 /// What a connection does and since when. Shared by its stream, its requests and who watches it.
 pub(crate) struct Pace {
-    origin: Instant,
+    /// When bytes last came.
+    came: AtomicU64,
     /// Requests under way.
     requests: AtomicUsize,
     /// Since when no request is under way.
@@ -34,35 +36,39 @@ pub(crate) struct Pace {
 impl Pace {
     /// A new connection.
     pub(crate) fn new() -> Arc<Pace> {
+        let now = Moment::now().nanoseconds();
         Arc::new(Pace {
-            origin: Instant::now(),
+            came: AtomicU64::new(now),
             requests: AtomicUsize::new(0),
-            idle_since: AtomicU64::new(0),
+            idle_since: AtomicU64::new(now),
             head_since: AtomicU64::new(NEVER),
             stalled_since: AtomicU64::new(NEVER),
         })
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(NEVER - 1)
+    fn bytes_came(&self) {
+        let now = Moment::now().nanoseconds();
+        self.came.store(now, Ordering::Relaxed);
+        if self.requests.load(Ordering::Relaxed) == 0 && self.head_since.load(Ordering::Relaxed) == NEVER {
+            self.head_since.store(now, Ordering::Relaxed);
+        }
     }
 
-    fn bytes_came(&self) {
-        if self.requests.load(Ordering::Relaxed) == 0 && self.head_since.load(Ordering::Relaxed) == NEVER {
-            self.head_since.store(self.now(), Ordering::Relaxed);
-        }
+    /// When bytes last came.
+    pub(crate) fn came(&self) -> Moment {
+        Moment::of_nanoseconds(self.came.load(Ordering::Relaxed))
     }
 
     fn is_taken(&self) {
         if self.stalled_since.load(Ordering::Relaxed) != NEVER {
             self.stalled_since.store(NEVER, Ordering::Relaxed);
-            self.idle_since.store(self.now(), Ordering::Relaxed);
+            self.idle_since.store(Moment::now().nanoseconds(), Ordering::Relaxed);
         }
     }
 
     fn is_not_taken(&self) {
         if self.stalled_since.load(Ordering::Relaxed) == NEVER {
-            self.stalled_since.store(self.now(), Ordering::Relaxed);
+            self.stalled_since.store(Moment::now().nanoseconds(), Ordering::Relaxed);
         }
     }
 
@@ -77,7 +83,7 @@ impl Pace {
     pub(crate) fn until(&self, limits: &Limits) -> Option<Instant> {
         let after = |since: &AtomicU64, limit: Duration| {
             let since = since.load(Ordering::Relaxed);
-            (since != NEVER).then(|| self.origin + Duration::from_nanos(since) + limit)
+            (since != NEVER).then(|| Moment::of_nanoseconds(since).instant() + limit)
         };
         let stalled = after(&self.stalled_since, limits.body_timeout);
         if self.requests.load(Ordering::Relaxed) > 0 {
@@ -93,7 +99,7 @@ pub(crate) struct UnderWay(Arc<Pace>);
 impl Drop for UnderWay {
     fn drop(&mut self) {
         if self.0.requests.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.0.idle_since.store(self.0.now(), Ordering::Relaxed);
+            self.0.idle_since.store(Moment::now().nanoseconds(), Ordering::Relaxed);
         }
     }
 }
@@ -231,8 +237,9 @@ mod tests {
     #[test]
     fn what_is_waited_for_decides_how_long() {
         let limits = Limits::default();
+        let begun = Instant::now();
         let pace = Pace::new();
-        let in_seconds = |pace: &Pace| pace.until(&limits).map(|until| (until - pace.origin).as_secs());
+        let in_seconds = |pace: &Pace| pace.until(&limits).map(|until| (until - begun).as_secs());
         assert_eq!(in_seconds(&pace), Some(limits.idle_timeout.as_secs()));
         pace.bytes_came();
         assert_eq!(in_seconds(&pace), Some(limits.header_timeout.as_secs()));

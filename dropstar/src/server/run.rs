@@ -53,7 +53,7 @@ where
 
 async fn finished(
     allowed: &Allowed<'_>,
-    entry: &Entry,
+    entry: &Arc<Entry>,
     values: Map,
     live: Live,
 ) -> Result<Response<AnswerBody>, String> {
@@ -62,16 +62,18 @@ async fn finished(
         prefix: &serving.prefix,
         is_tls: serving.guard.was_reached_by_tls(&allowed.head),
         method: allowed.head.method(),
+        came: allowed.head.came,
     };
     if entry.origin.purpose == Purpose::Rpc {
         return answer::flat(values, circumstances);
     }
     let declaration = &entry.loaded.declaration;
     let filling = Filling {
+        declaration: Arc::clone(declaration),
+        origin: Arc::clone(&entry.origin),
         arguments: Arc::clone(&live.arguments),
         state: RequestState::from(live),
         prefix: Arc::clone(&serving.prefix),
-        title: declaration.title.clone().unwrap_or_else(|| entry.origin.name.clone()),
         form_token: allowed.visitor.csrf_token(),
         wants_json: allowed.wants_json,
     };

@@ -16,7 +16,7 @@ use crate::answer::AnswerBody;
 use crate::live::events::Hub;
 use crate::live::graph::Pictures;
 use crate::request::{Ends, RequestHead};
-use crate::site::{Own, Route};
+use crate::site::{Moment, Own, Route};
 use crate::users::{Scope, UsersFile};
 use crate::{
     Answer, BoxFuture, Declaration, Failure, FailureKind, Graph, LoadFailure, Loaded, Map, Package, Program, Purpose,
@@ -168,7 +168,7 @@ async fn ask(serving: &Serving, method: &Method, at: (&str, &str), headers: &[(&
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    handle(serving, request.body(Full::new(Bytes::new())).unwrap(), ends()).await
+    handle(serving, request.body(Full::new(Bytes::new())).unwrap(), (ends(), Moment::now())).await
 }
 
 fn methods() -> Vec<Method> {
@@ -183,7 +183,7 @@ async fn the_walk_comes_to_every_kind_of_route() {
     let mut seen = BTreeSet::new();
     for (host, path) in walk() {
         let parts = Request::get(path).header("host", host).body(()).unwrap().into_parts().0;
-        seen.insert(kind(&serving.sites.route(&RequestHead::new(parts, ends(), "").unwrap()).await));
+        seen.insert(kind(&serving.sites.route(&RequestHead::new(parts, (ends(), Moment::now()), "").unwrap()).await));
     }
     let all = ["broken", "folder", "missing", "own", "page", "procedure", "public", "static"];
     assert_eq!(seen, BTreeSet::from(all));

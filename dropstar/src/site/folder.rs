@@ -11,8 +11,8 @@ use crate::answer::{PageTemplate, StaticRoot, log_broken};
 use crate::request::Origin;
 use crate::site::fresh::{Current, Fresh};
 use crate::site::route::{Broken, Entry, Route};
-use crate::site::stamp::Files;
-use crate::site::{Purpose, Shared};
+use crate::site::stamp::{Files, Moment};
+use crate::site::{Asked, Purpose, Shared};
 use crate::{Loaded, Loader};
 
 /// Pages and procedures kept ready at once; past it all are forgotten and made again when they are asked for.
@@ -63,41 +63,55 @@ impl FolderSite {
     }
 
     /// What a path leads to.
-    pub(crate) async fn route(&self, path: &str, shared: &Shared) -> Route {
+    pub(crate) async fn route(&self, asked: Asked<'_>, shared: &Shared) -> Route {
+        let Asked { path, came } = asked;
         let name = path.trim_start_matches('/');
         if let Some(procedure) = path.strip_prefix("/rpc/") {
-            return self.find(procedure, Purpose::Rpc, shared).await.unwrap_or(Route::Missing);
+            return self.find(procedure, Purpose::Rpc, (shared, came)).await.unwrap_or(Route::Missing);
         }
         let index = (name.is_empty() || name.ends_with('/')).then(|| format!("{name}index"));
-        if let Some(route) = self.find(index.as_deref().unwrap_or(name), Purpose::Page, shared).await {
+        let page = index.as_deref().unwrap_or(name);
+        if let Some(route) = self.find(page, Purpose::Page, (shared, came)).await {
             return route;
         }
         let file = index.as_ref().map(|index| format!("{index}.html"));
         let file = file.as_deref().unwrap_or(name);
-        if let Some(file) = shared.static_files.find(&self.static_root, file).await {
-            return Route::Static(file);
-        }
-        if let Some(file) = shared.static_files.find(&self.public_root, file).await {
-            return Route::Public(file);
+        for (root, route) in [(&self.static_root, Route::Static as fn(_) -> _), (&self.public_root, Route::Public)] {
+            if let Some(file) = shared.static_files.find(root, file, came).await {
+                self.note_no_page(page, shared);
+                return route(file);
+            }
         }
         if index.is_none() && self.has_index(name) { Route::Folder(format!("{path}/")) } else { Route::Missing }
     }
 
+    /// Remembers which files, once there, would make a page of a static file's name.
+    fn note_no_page(&self, name: &str, shared: &Shared) {
+        if self.pages.read().contains_key(name) || !is_name(name) {
+            return;
+        }
+        let sought = Sought { folder: self.folder.clone(), name: name.to_string(), purpose: Purpose::Page };
+        if let Some(files) = Files::absent(sought.every(&*shared.loader)) {
+            let nothing = Fresh::holding(Found { files, what: What::Nothing });
+            keep(&self.pages, name, || nothing);
+        }
+    }
+
     /// The procedures, by name, with those that do not load left out. Reads the folder.
-    pub(crate) async fn procedures(&self, shared: &Shared) -> Vec<Arc<Entry>> {
+    pub(crate) async fn procedures(&self, shared: &Shared, came: Moment) -> Vec<Arc<Entry>> {
         let (folder, loader) = (self.folder.join("rpc"), Arc::clone(&shared.loader));
         let names =
             tokio::task::spawn_blocking(move || names_below(&folder, loader.endings())).await.unwrap_or_default();
         let mut entries = Vec::with_capacity(names.len());
         for name in names {
-            if let Some(Route::Procedure(entry)) = self.find(&name, Purpose::Rpc, shared).await {
+            if let Some(Route::Procedure(entry)) = self.find(&name, Purpose::Rpc, (shared, came)).await {
                 entries.push(entry);
             }
         }
         entries
     }
 
-    async fn find(&self, name: &str, purpose: Purpose, shared: &Shared) -> Option<Route> {
+    async fn find(&self, name: &str, purpose: Purpose, (shared, came): (&Shared, Moment)) -> Option<Route> {
         if !is_name(name) {
             return None;
         }
@@ -106,16 +120,16 @@ impl FolderSite {
             Purpose::Rpc => &self.procedures,
         };
         let known = kept.read().get(name).cloned();
-        if let Some(found) = known.as_ref().and_then(|fresh| fresh.current()) {
+        if let Some(found) = known.as_ref().and_then(|fresh| fresh.current(came)) {
             return found.route(purpose);
         }
         let sought = Sought { folder: self.folder.clone(), name: name.to_string(), purpose };
         if known.is_none() && !sought.exists(&*shared.loader) {
             return None;
         }
-        let fresh = known.unwrap_or_else(|| keep(kept, name));
+        let fresh = known.unwrap_or_else(|| keep(kept, name, Fresh::default));
         let loader = Arc::clone(&shared.loader);
-        let found = fresh.get(move |last| sought.load(&*loader, last.as_deref())).await;
+        let found = fresh.get(came, move |last| sought.load(&*loader, last.as_deref())).await;
         if matches!(found.what, What::Nothing) {
             kept.write().remove(name);
         }
@@ -131,12 +145,12 @@ impl FolderSite {
     }
 }
 
-fn keep(kept: &Kept, name: &str) -> Arc<Fresh<Found>> {
+fn keep(kept: &Kept, name: &str, make: impl FnOnce() -> Fresh<Found>) -> Arc<Fresh<Found>> {
     let mut kept = kept.write();
     if kept.len() >= ENTRIES_MAX {
         kept.clear();
     }
-    Arc::clone(kept.entry(name.to_string()).or_default())
+    Arc::clone(kept.entry(name.to_string()).or_insert_with(|| Arc::new(make())))
 }
 
 /// A name with which a file can be dropped in: not hidden, and not one with an underscore, which layouts, includes and
@@ -201,8 +215,13 @@ impl Sought {
         (self.purpose == Purpose::Page).then(path)
     }
 
+    /// Every file that can be it or a part of it.
+    fn every(&self, loader: &dyn Loader) -> Vec<PathBuf> {
+        self.scripts(loader).into_iter().chain(self.template()).collect()
+    }
+
     fn exists(&self, loader: &dyn Loader) -> bool {
-        self.scripts(loader).iter().chain(&self.template()).any(|path| path.is_file())
+        self.every(loader).iter().any(|path| path.is_file())
     }
 
     fn load(&self, loader: &dyn Loader, last: Option<&Found>) -> Found {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use tokio::sync::Mutex;
 
+use crate::site::stamp::{Looked, Moment};
+
 /// What can say whether the files behind it are as they were.
 pub(crate) trait Current: Send + Sync + 'static {
     /// Whether none of its files has changed. May ask the file system, reads nothing.
@@ -15,28 +17,35 @@ pub(crate) trait Current: Send + Sync + 'static {
 /// it, off the workers, and the others wait for that.
 pub(crate) struct Fresh<T> {
     newest: ArcSwapOption<T>,
+    looked: Looked,
     making: Mutex<()>,
 }
 
 impl<T> Default for Fresh<T> {
     fn default() -> Self {
-        Fresh { newest: ArcSwapOption::empty(), making: Mutex::new(()) }
+        Fresh { newest: ArcSwapOption::empty(), looked: Looked::default(), making: Mutex::new(()) }
     }
 }
 
 impl<T: Current> Fresh<T> {
-    /// The newest version if it is still right, else one that `make` makes from the last one.
-    pub(crate) async fn get(&self, make: impl FnOnce(Option<Arc<T>>) -> T + Send + 'static) -> Arc<T> {
-        if let Some(newest) = self.current() {
+    /// Something that is made already.
+    pub(crate) fn holding(made: T) -> Self {
+        Fresh { newest: ArcSwapOption::from_pointee(made), ..Fresh::default() }
+    }
+
+    /// For a request that came at this moment: the newest version if it is still right, else one that `make` makes from
+    /// the last one.
+    pub(crate) async fn get(&self, came: Moment, make: impl FnOnce(Option<Arc<T>>) -> T + Send + 'static) -> Arc<T> {
+        if let Some(newest) = self.current(came) {
             return newest;
         }
         // Boxed: it is rare, and every request would carry the room for it.
-        Box::pin(self.make(make)).await
+        Box::pin(self.make(came, make)).await
     }
 
-    async fn make(&self, make: impl FnOnce(Option<Arc<T>>) -> T + Send + 'static) -> Arc<T> {
+    async fn make(&self, came: Moment, make: impl FnOnce(Option<Arc<T>>) -> T + Send + 'static) -> Arc<T> {
         let _making = self.making.lock().await;
-        if let Some(newest) = self.current() {
+        if let Some(newest) = self.current(came) {
             return newest;
         }
         let last = self.newest.load_full();
@@ -52,9 +61,10 @@ impl<T: Current> Fresh<T> {
         made
     }
 
-    /// The newest version, if it is still right.
-    pub(crate) fn current(&self) -> Option<Arc<T>> {
+    /// The newest version, if it is still right for a request that came at this moment.
+    pub(crate) fn current(&self, came: Moment) -> Option<Arc<T>> {
+        // A look at an older version counts for the newest too: that one was made of what was there later.
         let newest = self.newest.load();
-        newest.as_ref().filter(|newest| newest.is_current()).cloned()
+        newest.as_ref().filter(|newest| self.looked.or_look(came, || newest.is_current())).cloned()
     }
 }

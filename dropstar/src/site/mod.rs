@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub(crate) use fresh::{Current, Fresh};
 pub(crate) use route::{Broken, Entry, Own, Route};
-pub(crate) use stamp::{Files, Stamp};
+pub(crate) use stamp::{Files, Looked, Moment, Stamp};
 
 use crate::answer::StaticFiles;
 use crate::request::RequestHead;
@@ -25,6 +25,21 @@ pub(crate) struct Shared {
     pub(crate) loader: Arc<dyn Loader>,
     /// Static files in memory.
     pub(crate) static_files: Arc<StaticFiles>,
+}
+
+/// What is looked for in a site.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// The decoded path.
+    pub(crate) path: &'a str,
+    /// When the request came: what changed before that is seen.
+    pub(crate) came: Moment,
+}
+
+impl<'a> Asked<'a> {
+    fn of(head: &'a RequestHead) -> Asked<'a> {
+        Asked { path: &head.path, came: head.came }
+    }
 }
 
 /// The sites of a listener.
@@ -80,19 +95,19 @@ impl Sites {
         if let Some(own) = Own::at(&head.path, &self.status) {
             return Route::Own(own);
         }
-        site.route(&head.path, package, &self.shared).await
+        site.route(Asked::of(head), package, &self.shared).await
     }
 
     /// Every procedure of the site that a request reaches, sorted by its path.
     pub(crate) async fn procedures(&self, head: &RequestHead) -> Vec<Arc<Entry>> {
         let mut entries = match self.site(head) {
             None => Vec::new(),
-            Some((Content::Folder(folder), _)) => folder.procedures(&self.shared).await,
+            Some((Content::Folder(folder), _)) => folder.procedures(&self.shared, head.came).await,
             Some((Content::Packages(packages), package)) => {
                 let mut entries = Vec::new();
                 for (index, mounted) in packages.iter().enumerate() {
                     if package.is_none_or(|only| only == index) {
-                        entries.extend(mounted.procedures(&self.shared).await);
+                        entries.extend(mounted.procedures(&self.shared, head.came).await);
                     }
                 }
                 entries
@@ -108,7 +123,8 @@ impl Sites {
     pub(crate) async fn procedure(&self, head: &RequestHead, method: &str) -> Route {
         let Some((site, package)) = self.site(head) else { return Route::Missing };
         for path in [format!("/rpc/{method}"), format!("/{method}")] {
-            let route = site.route(&path, package, &self.shared).await;
+            let asked = Asked { path: &path, came: head.came };
+            let route = site.route(asked, package, &self.shared).await;
             if matches!(route, Route::Procedure(_) | Route::Broken(_)) {
                 return route;
             }
@@ -126,9 +142,9 @@ impl Sites {
 
 impl Content {
     /// What a path leads to, in one package or in all.
-    async fn route(&self, path: &str, package: Option<usize>, shared: &Shared) -> Route {
+    async fn route(&self, asked: Asked<'_>, package: Option<usize>, shared: &Shared) -> Route {
         let packages = match self {
-            Content::Folder(folder) => return folder.route(path, shared).await,
+            Content::Folder(folder) => return folder.route(asked, shared).await,
             Content::Packages(packages) => packages,
         };
         let mut broken = None;
@@ -136,7 +152,7 @@ impl Content {
             if package.is_some_and(|only| only != index) {
                 continue;
             }
-            match mounted.route(path, shared).await {
+            match mounted.route(asked, shared).await {
                 // A package that can't be read hides nothing of the others.
                 Some(Route::Broken(found)) => broken = broken.or(Some(found)),
                 Some(route) => return route,

@@ -8,8 +8,8 @@ use crate::answer::{PageTemplate, StaticRoot, log_broken};
 use crate::request::Origin;
 use crate::site::fresh::{Current, Fresh};
 use crate::site::route::{Broken, Entry, Route};
-use crate::site::stamp::Files;
-use crate::site::{Purpose, Shared};
+use crate::site::stamp::{Files, Moment};
+use crate::site::{Asked, Purpose, Shared};
 use crate::{Loaded, Loader, Mount};
 
 /// A package where it is mounted.
@@ -47,8 +47,9 @@ impl MountedPackage {
     }
 
     /// What a path leads to; none if the package has no such thing.
-    pub(crate) async fn route(&self, path: &str, shared: &Shared) -> Option<Route> {
-        let version = self.version(shared).await;
+    pub(crate) async fn route(&self, asked: Asked<'_>, shared: &Shared) -> Option<Route> {
+        let path = asked.path;
+        let version = self.version(shared, asked.came).await;
         let Some(content) = &version.content else {
             let is_below = path.starts_with(&self.mount.pages) || path.starts_with(&self.mount.procedures);
             return version.broken.clone().filter(|_| is_below).map(Route::Broken);
@@ -60,35 +61,35 @@ impl MountedPackage {
         if let Some(entry) = procedure {
             return Some(Route::Procedure(Arc::clone(entry)));
         }
-        content.file(path, path.strip_prefix(&*self.mount.static_files)?, shared).await
+        content.file(asked, path.strip_prefix(&*self.mount.static_files)?, shared).await
     }
 
     /// The procedures with the paths at which they are.
-    pub(crate) async fn procedures(&self, shared: &Shared) -> Vec<Arc<Entry>> {
-        let version = self.version(shared).await;
+    pub(crate) async fn procedures(&self, shared: &Shared, came: Moment) -> Vec<Arc<Entry>> {
+        let version = self.version(shared, came).await;
         let entries = version.content.iter().flat_map(|content| content.procedures.values().cloned());
         let mut entries: Vec<_> = entries.collect();
         entries.sort_by(|one, other| one.origin.name.cmp(&other.origin.name));
         entries
     }
 
-    async fn version(&self, shared: &Shared) -> Arc<Version> {
-        if let Some(version) = self.package.current() {
+    async fn version(&self, shared: &Shared, came: Moment) -> Arc<Version> {
+        if let Some(version) = self.package.current(came) {
             return version;
         }
         let (mount, loader) = (Arc::clone(&self.mount), Arc::clone(&shared.loader));
-        self.package.get(move |last| Version::load(&mount, &*loader, last.as_deref())).await
+        self.package.get(came, move |last| Version::load(&mount, &*loader, last.as_deref())).await
     }
 }
 
 impl Content {
     /// A static file; what is not public hides what is.
-    async fn file(&self, path: &str, name: &str, shared: &Shared) -> Option<Route> {
+    async fn file(&self, asked: Asked<'_>, name: &str, shared: &Shared) -> Option<Route> {
         let is_index = name.is_empty() || name.ends_with('/');
         let index = is_index.then(|| format!("{name}index.html"));
         let wanted = index.as_deref().unwrap_or(name);
         let found = async |root: &Option<StaticRoot>| match root {
-            Some(root) => shared.static_files.find(root, wanted).await,
+            Some(root) => shared.static_files.find(root, wanted, asked.came).await,
             None => None,
         };
         if let Some(file) = found(&self.static_root).await {
@@ -98,7 +99,7 @@ impl Content {
             return Some(Route::Public(file));
         }
         let is_folder = [&self.static_root, &self.public_root].into_iter().flatten().any(|root| root.is_folder(name));
-        (!is_index && is_folder).then(|| Route::Folder(format!("{path}/")))
+        (!is_index && is_folder).then(|| Route::Folder(format!("{}/", asked.path)))
     }
 
     /// A page by its name; the index of a folder of pages for a name that is empty or ends with a slash.

@@ -1,7 +1,9 @@
 //! Files known by device, inode, size and times: whether what was made of them is still right.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::Stat;
 
@@ -65,6 +67,57 @@ impl From<&Stat> for Stamp {
     }
 }
 
+/// A moment of this process, for telling which of two was first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    /// This moment.
+    pub(crate) fn now() -> Moment {
+        Moment(u64::try_from(Moment::first().elapsed().as_nanos()).unwrap_or(u64::MAX - 1))
+    }
+
+    /// The moment so many nanoseconds after the first that was asked for.
+    pub(crate) fn of_nanoseconds(nanoseconds: u64) -> Moment {
+        Moment(nanoseconds)
+    }
+
+    /// Nanoseconds since the first that was asked for, below `u64::MAX`.
+    pub(crate) fn nanoseconds(self) -> u64 {
+        self.0
+    }
+
+    /// The same for timers.
+    pub(crate) fn instant(self) -> Instant {
+        Moment::first() + Duration::from_nanos(self.0)
+    }
+
+    fn first() -> Instant {
+        static FIRST: OnceLock<Instant> = OnceLock::new();
+        *FIRST.get_or_init(Instant::now)
+    }
+}
+
+/// When the file system was last asked and had nothing new. That holds for every request that had come by then: many
+/// that come at once ask once.
+#[derive(Debug, Default)]
+pub(crate) struct Looked(AtomicU64);
+
+impl Looked {
+    /// Whether nothing has changed for a request that came at this moment; asks by `look` where it is not known.
+    pub(crate) fn or_look(&self, came: Moment, look: impl FnOnce() -> bool) -> bool {
+        if self.0.load(Ordering::Relaxed) > came.0 {
+            return true;
+        }
+        let now = Moment::now();
+        let is_current = look();
+        if is_current {
+            self.0.fetch_max(now.0, Ordering::Relaxed);
+        }
+        is_current
+    }
+}
+
 /// The files behind something, as they were when it was made.
 #[derive(Debug, Clone)]
 pub(crate) struct Files {
@@ -84,6 +137,12 @@ impl Files {
         }
         let is_settled = stamps.iter().all(|(_, stamp)| stamp.is_none_or(|stamp| stamp.is_settled_at(began)));
         Files { stamps, is_settled }
+    }
+
+    /// Files that are not there, unless one is.
+    pub(crate) fn absent(paths: Vec<PathBuf>) -> Option<Files> {
+        let is_absent = paths.iter().all(|path| Stamp::of(path).is_none());
+        is_absent.then(|| Files { stamps: paths.into_iter().map(|path| (path, None)).collect(), is_settled: true })
     }
 
     /// Whether none has changed. Asks the file system for each; does not read them.
@@ -113,6 +172,35 @@ mod tests {
         let before = files();
         std::fs::remove_file(&there).unwrap();
         assert!(!before.is_current());
+    }
+
+    #[test]
+    fn a_look_holds_for_requests_that_came_before_it_and_no_others() {
+        let looked = Looked::default();
+        let (before, mut looks) = (Moment::now(), 0);
+        let mut look = |came: Moment, is_current: bool| {
+            looked.or_look(came, || {
+                looks += 1;
+                is_current
+            })
+        };
+        assert!(!look(before, false));
+        assert!(look(before, true));
+        assert!(look(before, false), "asked again for one that came before");
+        let after = Moment::now();
+        assert!(!look(after, false));
+        assert_eq!(looks, 3);
+    }
+
+    #[test]
+    fn files_are_absent_until_one_appears() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = || vec![folder.path().join("a"), folder.path().join("b")];
+        let absent = Files::absent(paths()).unwrap();
+        assert!(absent.is_current());
+        std::fs::write(folder.path().join("b"), "").unwrap();
+        assert!(!absent.is_current());
+        assert!(Files::absent(paths()).is_none());
     }
 
     #[test]

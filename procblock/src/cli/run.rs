@@ -17,6 +17,7 @@ use crate::load::nearest;
 use crate::logging::{self, LoggingOptions};
 use crate::runner::{RunOptions, Runner, StartError, load};
 use crate::script::LOST_MAX;
+use crate::spare_workers::SpareWorkers;
 use crate::value::{Map, Value};
 
 /// How long the end of the process waits for standard error to take the last log lines.
@@ -182,8 +183,9 @@ pub(super) fn execute(life: Life, report: impl FnOnce(&Processed) + Send + 'stat
         .build();
     let ended = match runtime {
         Ok(runtime) => {
+            let spare = SpareWorkers::of(&runtime, LOST_MAX);
             // On a worker: what it waits for wakes the thread that then runs it, not one more.
-            let life = runtime.spawn(life.live(report));
+            let life = runtime.spawn(life.live(spare, report));
             let ended = runtime.block_on(life).unwrap_or_else(|error| Err(format!("the run ended early: {error}")));
             // The process ends next: waking each idle worker for that would only take time.
             std::mem::forget(runtime);

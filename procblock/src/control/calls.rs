@@ -96,8 +96,8 @@ impl Calls for InstanceCalls {
     }
 
     fn opened(&self) -> Caller {
-        let owner = self.instance.next_owner().to_string();
-        Caller { owner, folder: self.folder.clone(), script: "control socket".into() }
+        let owner = self.instance.next_owner();
+        Caller { owner, folder: self.folder.as_path().into(), script: "control socket".into() }
     }
 
     fn closed(&self, caller: &Caller) {

@@ -11,15 +11,20 @@ use crate::http::HttpClient;
 use crate::process::Keeper;
 use crate::series::SeriesClient;
 use crate::state_files::StateFiles;
+use crate::store_calls::StoreCalls;
 use crate::value::Value;
 
 /// The lock that stands for the instance's life.
 const RUNNING: &str = "__running";
 
+/// Modules whose functions are not unidist's.
+const OUTSIDE: [&str; 6] = ["process", "file", "rpc", "http", "random", "timeseries"];
+
 /// What the functions work on.
 pub(crate) struct Api {
     pub(crate) unidist: Unidist,
     pub(crate) own: Unidist,
+    pub(crate) store_calls: StoreCalls,
     pub(crate) keeper: Keeper,
     pub(crate) series: Arc<SeriesClient>,
     pub(crate) http: Arc<HttpClient>,
@@ -29,7 +34,7 @@ pub(crate) struct Api {
 }
 
 /// Owners that took locks by a function: their locks are released when their block ends.
-pub(crate) type LockOwners = Mutex<HashSet<String>>;
+pub(crate) type LockOwners = Mutex<HashSet<Arc<str>>>;
 
 /// Every function that scripts may call: `module.function`.
 pub(crate) fn functions() -> Vec<String> {
@@ -41,19 +46,27 @@ pub(crate) fn functions() -> Vec<String> {
         .collect()
 }
 
+fn answer(called: Result<Value, unidist::Error>) -> Result<Value, HostError> {
+    called.map_err(|error| HostError::new(error.code(), error.to_string()))
+}
+
 impl Api {
+    /// The store that holds what a call is about, and whether its calls answer at once.
+    fn store(&self, first: &str) -> (&Unidist, bool) {
+        if first.starts_with("__") { (&self.own, true) } else { (&self.unidist, !self.store_calls.may_wait()) }
+    }
+
     async fn shared(&self, caller: &Caller, name: &str, arguments: Vec<Value>) -> Result<Value, HostError> {
-        let first = arguments.first().and_then(Value::as_str).unwrap_or_default();
+        let first = first(&arguments);
         if first == RUNNING
             && let Some(answer) = self.running(name)
         {
             return Ok(answer);
         }
-        let store = if first.starts_with("__") { &self.own } else { &self.unidist };
-        let answer = |called: Result<Value, unidist::Error>| {
-            called.map_err(|error| HostError::new(error.code(), error.to_string()))
-        };
-        if let Some(called) = unidist::call::call_now(store, name, &arguments, &caller.owner) {
+        let (store, is_immediate) = self.store(first);
+        let call_now = || unidist::call::call_now(store, name, &arguments, &caller.owner);
+        let called = if is_immediate { call_now() } else { self.store_calls.make(call_now) };
+        if let Some(called) = called {
             if let Some(bucket) = self.files.concerns(name, &arguments).filter(|_| called.is_ok()) {
                 let saved = self.files.save(store, bucket).await;
                 saved.map_err(|text| HostError::new("not_saved", text))?;
@@ -61,7 +74,7 @@ impl Api {
             return answer(called);
         }
         if name == "sharedlock.acquire" {
-            self.lock_owners.lock().insert(caller.owner.clone());
+            self.lock_owners.lock().insert(Arc::clone(&caller.owner));
         }
         tokio::select! {
             called = unidist::call::call(store, name, &arguments, &caller.owner) => answer(called),
@@ -83,7 +96,26 @@ impl Api {
     }
 }
 
+/// The name of what a call is about.
+fn first(arguments: &[Value]) -> &str {
+    arguments.first().and_then(Value::as_str).unwrap_or_default()
+}
+
 impl Host for Api {
+    fn call_now(&self, caller: &Caller, name: &str, arguments: &[Value]) -> Option<Result<Value, HostError>> {
+        let module = name.split('.').next().unwrap_or_default();
+        let first = first(arguments);
+        let (store, is_immediate) = self.store(first);
+        if OUTSIDE.contains(&module)
+            || first == RUNNING
+            || !is_immediate
+            || self.files.concerns(name, arguments).is_some()
+        {
+            return None;
+        }
+        unidist::call::call_now(store, name, arguments, &caller.owner).map(answer)
+    }
+
     fn call<'a>(
         &'a self,
         caller: &'a Caller,

@@ -12,7 +12,9 @@ mod rpc;
 mod timeseries;
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::value::Value;
 
@@ -20,14 +22,21 @@ use crate::value::Value;
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Who calls: the owner of locks it takes, and the base of its relative paths.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The running block or request, unique in the instance: the owner of locks.
-    pub owner: String,
+    pub owner: Arc<str>,
     /// The folder that relative paths are resolved against.
-    pub folder: std::path::PathBuf,
+    pub folder: Arc<Path>,
     /// The script's name, for log lines.
-    pub script: String,
+    pub script: Arc<str>,
+}
+
+impl Default for Caller {
+    /// Nobody, nowhere.
+    fn default() -> Self {
+        Caller { owner: Arc::default(), folder: Path::new("").into(), script: Arc::default() }
+    }
 }
 
 /// A host function refused or failed.
@@ -49,6 +58,14 @@ impl HostError {
 
 /// Implemented by the instance: finds the function by name and runs it.
 pub trait Host: Send + Sync {
+    /// Runs a function that answers at once, without a future. None for one that may wait; then nothing was done.
+    ///
+    /// # Errors
+    /// As [`Host::call`].
+    fn call_now(&self, _caller: &Caller, _name: &str, _arguments: &[Value]) -> Option<Result<Value, HostError>> {
+        None
+    }
+
     /// Runs the function `name` (`module.function`). A trailing mapping in `arguments` holds named options.
     ///
     /// # Errors

@@ -57,7 +57,7 @@ fn command(caller: &Caller, arguments: &[Value]) -> Result<Command, HostError> {
         user: options.get("user").map(to_text),
         stdin: options.get("stdin").map_or(Stdin::Null, |text| Stdin::Bytes(to_text(text).into_bytes())),
         timeout: timeout.map_err(|expected| bad(&format!("timeout: expected {expected}")))?,
-        name: caller.script.clone(),
+        name: caller.script.to_string(),
         ..Command::new::<Vec<OsString>, OsString>(words)
     })
 }

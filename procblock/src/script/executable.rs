@@ -31,7 +31,7 @@ pub(super) async fn call(processes: &dyn Processes, path: &Path, call: &Call<'_>
         input: input.to_string().into_bytes(),
         timeout: call.timeout,
         limits: call.limits,
-        name: call.caller.script.clone(),
+        name: call.caller.script.to_string(),
     };
     let outcome = processes.run(program, call.stop).await.map_err(|error| refused(path, &error))?;
     result(&outcome, call).map_err(|mut error| {

@@ -31,6 +31,7 @@ use unidist::Stop;
 
 use crate::error::{RunError, RunErrorKind};
 use crate::host::{Caller, Host};
+use crate::spare_workers::SpareWorkers;
 use crate::value::{Map, Value};
 
 pub use allow::Allow;
@@ -155,6 +156,8 @@ pub struct ScriptConfig {
     pub memory: u64,
     /// Python workers at once. Default: 8.
     pub workers_max: usize,
+    /// The runtime's workers that stand by: one is called in for each that a Lua call holds. Default: none.
+    pub spare_workers: SpareWorkers,
 }
 
 impl Default for ScriptConfig {
@@ -165,6 +168,7 @@ impl Default for ScriptConfig {
             states_max: 1024,
             memory: 64 * 1024 * 1024,
             workers_max: 8,
+            spare_workers: SpareWorkers::default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the tests of all languages share.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl Host for TestHost {
         name: &'a str,
         arguments: Vec<Value>,
     ) -> BoxFuture<'a, Result<Value, HostError>> {
-        self.calls.lock().push((caller.owner.clone(), name.to_owned(), arguments.clone()));
+        self.calls.lock().push((caller.owner.to_string(), name.to_owned(), arguments.clone()));
         Box::pin(async move {
             match name {
                 "sharedcounter.increment" => {
@@ -99,7 +99,7 @@ impl Bench {
 
     pub(crate) async fn call(&self, script: &Script) -> Result<Value, RunError> {
         let (empty, caller) =
-            (Map::new(), Caller { owner: "block 1".into(), folder: PathBuf::from("/"), script: "test".into() });
+            (Map::new(), Caller { owner: "block 1".into(), folder: Path::new("/").into(), script: "test".into() });
         let call = Call {
             pipe_data: &self.pipe_data,
             block: &self.block,

@@ -46,7 +46,7 @@ impl PageLoader {
             Script::Lua { name, .. } | Script::Python { name, .. } => Path::new(name),
         };
         let is_child = !path.extension().is_some_and(|ending| ending == "lua" || ending == "py");
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into();
         ScriptProgram {
             surroundings: Arc::clone(&self.surroundings),
             script,

@@ -3,7 +3,7 @@
 //! A request's arguments are `input_data`, what else is known of it `request_state`. Pipe data starts as the `data` of
 //! the definition, so that no visitor can put a name among the results.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,15 +25,15 @@ pub struct Surroundings {
     /// The instance.
     pub instance: Arc<Instance>,
     /// The folder of relative outputs and children, where one was given; else each file's own.
-    pub folder: Option<PathBuf>,
+    pub folder: Option<Arc<Path>>,
     /// The folder of scripts that no YAML names: that of the file that serves them.
-    pub base: PathBuf,
+    pub base: Arc<Path>,
 }
 
 impl Surroundings {
     /// Where relative outputs go.
-    pub(super) fn outputs(&self) -> &Path {
-        self.folder.as_deref().unwrap_or(&self.base)
+    pub(super) fn outputs(&self) -> &Arc<Path> {
+        self.folder.as_ref().unwrap_or(&self.base)
     }
 }
 
@@ -43,7 +43,7 @@ pub(super) struct ScriptProgram {
     pub(super) script: Script,
     pub(super) allow: Allow,
     /// Its name in log lines.
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     /// Whether it is a child, which is given the arguments in its environment.
     pub(super) is_child: bool,
     /// The server asks at each request whether the script's file has changed, and makes another program when it has.
@@ -86,8 +86,8 @@ impl ScriptProgram {
         let instance = &self.surroundings.instance;
         let owner = instance.next_owner();
         let _locks = Locks { instance, owner: &owner };
-        let folder = self.surroundings.outputs().to_path_buf();
-        let caller = Caller { owner: owner.to_string(), folder, script: self.name.clone() };
+        let folder = Arc::clone(self.surroundings.outputs());
+        let caller = Caller { owner: Arc::clone(&owner), folder, script: Arc::clone(&self.name) };
         let nothing = Map::new();
         let env = if self.is_child { environment(request) } else { Map::new() };
         let call = Call {
@@ -127,7 +127,8 @@ impl BlockProgram {
         globals.insert("args".into(), Value::Object(arguments.clone()));
         let input = Input::of_request(arguments, Box::new(request.state.clone()), globals);
         let surroundings = &self.surroundings;
-        let mut run = Run::new(Arc::clone(&surroundings.instance), Arc::new(input), surroundings.folder.clone());
+        let folder = surroundings.folder.as_deref().map(Path::to_path_buf);
+        let mut run = Run::new(Arc::clone(&surroundings.instance), Arc::new(input), folder);
         run.pipe_data = self.data.clone();
         run.request = Some(InRequest::new(self.allow, request.deadline));
         run.stop = request.stop.clone();

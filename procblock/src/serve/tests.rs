@@ -31,10 +31,10 @@ impl Bench {
             keeper: PathBuf::from("/no/keeper"),
             series: PathBuf::from("/no/series"),
             load_state: Vec::new(),
+            spare_workers: Default::default(),
         };
         let instance = Instance::start(config).unwrap();
-        let surroundings =
-            Surroundings { instance: Arc::clone(&instance), folder: None, base: folder.path().to_path_buf() };
+        let surroundings = Surroundings { instance: Arc::clone(&instance), folder: None, base: folder.path().into() };
         Bench { folder, instance, loader: PageLoader::new(surroundings) }
     }
 

@@ -37,6 +37,7 @@ pub use list::StepList;
 pub use repeat::Repeat;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::block::{Compiler, Run};
@@ -79,8 +80,7 @@ impl StepRun<'_> {
 
     /// Who calls, for functions of the host.
     pub fn caller(&self) -> Caller {
-        let owner = self.run.owner.to_string();
-        Caller { owner, folder: self.folder().to_path_buf(), script: self.name.to_string() }
+        Caller { owner: Arc::clone(&self.run.owner), folder: self.folder().into(), script: self.name.into() }
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
     let folder = child_folder(step)?;
     let run = &*step.run;
     let mut caller = step.caller();
-    caller.script = script_name(script).unwrap_or(caller.script);
+    caller.script = script_name(script).map_or(caller.script, Into::into);
     let call = Call {
         pipe_data: &run.pipe_data,
         block: step.item,

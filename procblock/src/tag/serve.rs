@@ -67,8 +67,11 @@ impl ServeAction {
             log::info!("nothing is served: this run ends after one pass");
             return DISCARD;
         }
-        let surroundings =
-            Surroundings { instance: Arc::clone(&run.instance), folder: run.folder.clone(), base: self.base.clone() };
+        let surroundings = Surroundings {
+            instance: Arc::clone(&run.instance),
+            folder: run.folder.as_deref().map(Into::into),
+            base: self.base.as_path().into(),
+        };
         let served = run.instance.servers.serve(self.configs.clone(), surroundings).await;
         let urls = served.map_err(|error| RunError::failed(error_chain(&error)))?;
         for url in &urls {

@@ -11,6 +11,7 @@ use super::Group;
 use crate::block::Run;
 use crate::error::{RunError, RunErrorKind};
 use crate::host::BoxFuture;
+use crate::store_calls::StoreCalls;
 use crate::value::{Map, Value};
 
 /// How long a worker waits after its queue refused it.
@@ -30,6 +31,7 @@ enum Kind {
 pub(super) struct Crew {
     pub(super) group: Arc<Group>,
     store: Unidist,
+    store_calls: StoreCalls,
     busy: AtomicUsize,
     total: AtomicUsize,
     claimed: AtomicU64,
@@ -39,10 +41,11 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    pub(super) fn new(group: &Arc<Group>, store: Unidist) -> Self {
+    pub(super) fn new(group: &Arc<Group>, store: Unidist, store_calls: StoreCalls) -> Self {
         Crew {
             group: Arc::clone(group),
             store,
+            store_calls,
             busy: AtomicUsize::new(0),
             total: AtomicUsize::new(0),
             claimed: AtomicU64::new(0),
@@ -169,25 +172,19 @@ impl Crew {
         let settled = match outcome {
             Ok(()) => {
                 self.done.fetch_add(1, Ordering::Relaxed);
-                queues.ack(&self.group.queue, &id, Some(claim.attempt))
+                self.store_calls.make(|| queues.ack(&self.group.queue, &id, Some(claim.attempt)))
             }
-            Err(error) if error.kind == RunErrorKind::Stopped => queues.fail(
-                &self.group.queue,
-                &id,
-                Some(claim.attempt),
-                Failure { reason: "the instance stopped", delay: Duration::ZERO },
-            ),
+            Err(error) if error.kind == RunErrorKind::Stopped => {
+                let failure = Failure { reason: "the instance stopped", delay: Duration::ZERO };
+                self.store_calls.make(|| queues.fail(&self.group.queue, &id, Some(claim.attempt), failure))
+            }
             Err(error) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
                 let reason = error.to_string();
                 log::error!("worker of {}: message {id}, attempt {}: {reason}", self.group.name, claim.attempt);
                 *self.last_error.lock() = Some(reason.clone());
-                queues.fail(
-                    &self.group.queue,
-                    &id,
-                    Some(claim.attempt),
-                    Failure { reason: &reason, delay: self.group.retry_delay },
-                )
+                let failure = Failure { reason: &reason, delay: self.group.retry_delay };
+                self.store_calls.make(|| queues.fail(&self.group.queue, &id, Some(claim.attempt), failure))
             }
         };
         if let Err(error) = settled {

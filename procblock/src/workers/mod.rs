@@ -71,7 +71,7 @@ impl Workers {
         let store = run.instance.store_of(&group.queue).clone();
         let configured = store.messagequeue().configure(&group.queue, group.options());
         configured.map_err(|error| RunError::failed(error.to_string()))?;
-        let crew = Arc::new(Crew::new(group, store));
+        let crew = Arc::new(Crew::new(group, store, run.instance.store_calls));
         let mut inner = run.nested()?;
         if group.until_empty {
             self.add(&crew);

@@ -11,7 +11,7 @@ use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value as 
 use parking_lot::RwLock;
 
 use crate::Template;
-use crate::site::{Current, Files, Fresh};
+use crate::site::{Current, Files, Fresh, Moment};
 
 pub(crate) use names::{Names, OwnNames};
 pub(crate) use own::{OwnTemplates, below};
@@ -73,17 +73,17 @@ impl PageTemplate {
         PageTemplate { is_watched: true, ..template }
     }
 
-    /// The template filled.
+    /// The template filled, for a request that came at this moment.
     ///
     /// # Errors
     /// It or a part of it can't be read or is wrong, a name is missing, or it does not end.
-    pub(crate) async fn fill(&self, names: Names) -> Result<String, String> {
-        let compiled = match self.compiled.current() {
+    pub(crate) async fn fill(&self, names: Names, came: Moment) -> Result<String, String> {
+        let compiled = match self.compiled.current(came) {
             Some(compiled) => compiled,
             None => {
                 let (template, folders) = (self.template.clone(), Arc::clone(&self.folders));
                 let is_watched = self.is_watched;
-                self.compiled.get(move |_| Compiled::new(&template, is_watched, &folders)).await
+                self.compiled.get(came, move |_| Compiled::new(&template, is_watched, &folders)).await
             }
         };
         let environment = compiled.environment.as_ref().map_err(Clone::clone)?;

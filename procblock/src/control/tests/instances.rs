@@ -22,6 +22,7 @@ fn run(reload: Option<Reload>) -> Running {
         keeper: "/nonexistent/procblock".into(),
         series: "/nonexistent/procblock-series".into(),
         load_state: Vec::new(),
+        spare_workers: Default::default(),
     };
     let instance = Instance::start(config).unwrap();
     let calls = InstanceCalls::new(Arc::clone(&instance), hello("x"), folder.path().to_path_buf(), reload);

@@ -9,8 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use mlua::{IntoLua, Lua, LuaString, MultiValue, Table, Value as LuaValue, Variadic};
 
 use super::Control;
-use super::convert::{Given, Taker};
-use crate::host::Host;
+use super::convert::Given;
+use super::take::Taker;
+use crate::host::{Host, HostError};
 use crate::script::{ScriptConfig, logging, pattern};
 use crate::units;
 use crate::value::Value;
@@ -59,7 +60,7 @@ fn answer(lua: &Lua, result: Result<impl IntoLua, String>) -> mlua::Result<Multi
 fn json(lua: &Lua, natives: &Table, array: &Table, control: &Arc<Control>) -> mlua::Result<()> {
     let (marks, limits) = (array.clone(), Arc::clone(control));
     let encode = lua.create_function(move |lua, (value, indent): (LuaValue, Option<bool>)| {
-        let taken = Taker::new(&marks, &limits).take(&value).map_err(|fault| fault.text("json.encode: value"));
+        let taken = Taker::new(lua, &marks, &limits).take(&value).map_err(|fault| fault.text("json.encode: value"));
         let text = taken.and_then(|value| {
             let text =
                 if indent == Some(true) { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
@@ -123,29 +124,49 @@ fn outside(
     array: &Table,
     (control, host): (&Arc<Control>, &Arc<dyn Host>),
 ) -> mlua::Result<()> {
+    let (now_control, now_host, now_array) = (Arc::clone(control), Arc::clone(host), array.clone());
+    let call_now = lua.create_function(move |lua, (name, arguments): (String, Variadic<LuaValue>)| {
+        let arguments = match prepare(lua, (&name, &arguments), &now_array, &now_control) {
+            Ok(arguments) => arguments,
+            Err(text) => return Ok((Some(false), text.into_lua(lua)?)),
+        };
+        let called = now_control.with_context(|context| now_host.call_now(&context.caller, &name, &arguments));
+        called.map_or(Ok((None, LuaValue::Nil)), |called| answered(lua, &now_array, called))
+    })?;
+    natives.raw_set("host_now", call_now)?;
     let (control, host, array) = (Arc::clone(control), Arc::clone(host), array.clone());
     let call = lua.create_async_function(move |lua: Lua, (name, arguments): (String, Variadic<LuaValue>)| {
         let (control, host, array) = (Arc::clone(&control), Arc::clone(&host), array.clone());
         async move {
-            let prepared = prepare(&name, &arguments, &array, &control);
+            let prepared = prepare(&lua, (&name, &arguments), &array, &control);
             drop(arguments);
             let arguments = match prepared {
                 Ok(arguments) => arguments,
-                Err(text) => return answer(&lua, Err::<LuaValue, _>(text)),
+                Err(text) => return Ok((Some(false), text.into_lua(&lua)?)),
             };
             let caller = control.context().caller;
-            match host.call(&caller, &name, arguments).await {
-                // Null is `nil` here: `if unidist.sharedstate.get(…) then` must see a missing value as false.
-                Ok(Value::Null) => answer(&lua, Ok(LuaValue::Nil)),
-                Ok(value) => answer(&lua, Ok(Given { value: &value, array: &array })),
-                Err(error) => answer(&lua, Err::<LuaValue, _>(error.text)),
-            }
+            answered(&lua, &array, host.call(&caller, &name, arguments).await)
         }
     })?;
     natives.raw_set("host", call)
 }
 
-fn prepare(name: &str, arguments: &[LuaValue], array: &Table, control: &Control) -> Result<Vec<Value>, String> {
+/// What a function of the host gave.
+fn answered(lua: &Lua, array: &Table, called: Result<Value, HostError>) -> mlua::Result<(Option<bool>, LuaValue)> {
+    Ok(match called {
+        // Null is `nil` here: `if unidist.sharedstate.get(…) then` must see a missing value as false.
+        Ok(Value::Null) => (Some(true), LuaValue::Nil),
+        Ok(value) => (Some(true), Given { value: &value, array }.into_lua(lua)?),
+        Err(error) => (Some(false), error.text.into_lua(lua)?),
+    })
+}
+
+fn prepare(
+    lua: &Lua,
+    (name, arguments): (&str, &[LuaValue]),
+    array: &Table,
+    control: &Control,
+) -> Result<Vec<Value>, String> {
     if !control.may_go_on() {
         return Err("the call was ended".into());
     }
@@ -154,7 +175,9 @@ fn prepare(name: &str, arguments: &[LuaValue], array: &Table, control: &Control)
         .iter()
         .zip(1..)
         .map(|(value, position)| {
-            Taker::new(array, control).take(value).map_err(|fault| fault.text(&format!("{name}: argument {position}")))
+            Taker::new(lua, array, control)
+                .take(value)
+                .map_err(|fault| fault.text(&format!("{name}: argument {position}")))
         })
         .collect()
 }

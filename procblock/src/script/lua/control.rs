@@ -142,10 +142,9 @@ impl Control {
         self.has_yielded_to_end.store(false, Relaxed);
         *self.ended_at.lock() = None;
         let mut context = self.context.lock();
-        // Into the texts of the call before, which saves their allocation.
-        context.caller.owner.clone_from(&call.caller.owner);
-        context.caller.script.clone_from(&call.caller.script);
-        context.caller.folder.clone_from(&call.caller.folder);
+        context.caller.owner = Arc::clone(&call.caller.owner);
+        context.caller.script = Arc::clone(&call.caller.script);
+        context.caller.folder = Arc::clone(&call.caller.folder);
         context.allow = call.allow;
         context.stop = call.stop.clone();
     }
@@ -228,6 +227,15 @@ impl Control {
         }
         let now = self.nanos(Instant::now());
         now.checked_sub(self.deadline.load(Relaxed)).map(Duration::from_nanos)
+    }
+
+    /// How long the current stretch has held a worker of the runtime without asking; zero if it holds none.
+    pub(super) fn holds_worker_for(&self) -> Duration {
+        if self.running_since.load(Relaxed) == 0 || self.place() != Place::Worker {
+            return Duration::ZERO;
+        }
+        let now = self.nanos(Instant::now());
+        Duration::from_nanos(now.saturating_sub(self.stretch_began.load(Relaxed)))
     }
 
     /// Marks the thread that runs this state as lost or found; whether that is news.

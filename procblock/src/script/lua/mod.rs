@@ -16,6 +16,7 @@ mod parameters;
 mod pool;
 mod run;
 mod syntax;
+mod take;
 mod watchdog;
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(in crate::script) struct Pool {
     idle: Mutex<Vec<State>>,
     free: Semaphore,
     aside: Arc<Semaphore>,
-    watchdog: Watchdog,
+    watchdog: Arc<Watchdog>,
     host: Arc<dyn Host>,
     config: ScriptConfig,
 }
@@ -36,7 +36,7 @@ impl Pool {
             idle: Mutex::new(Vec::new()),
             free: Semaphore::new(config.states_max.clamp(1, Semaphore::MAX_PERMITS)),
             aside: Arc::new(Semaphore::new(ASIDE_PER_CORE * cores())),
-            watchdog: Watchdog::new(),
+            watchdog: Arc::new(Watchdog::new(config.spare_workers.clone())),
             host,
             config,
         }
@@ -62,7 +62,6 @@ impl Pool {
             Some(state) => state,
             None => self.new_state()?,
         };
-        let _watched = deadline.map(|_| self.watchdog.begin());
         let result = state.call(script, call, deadline).await;
         if !state.is_spent() {
             let mut idle = self.idle.lock();
@@ -95,7 +94,7 @@ impl Pool {
     }
 
     fn new_state(&self) -> Result<State, RunError> {
-        let state = State::new(&self.host, &self.config, &self.aside);
+        let state = State::new(&self.host, &self.config, (&self.aside, &self.watchdog));
         let state = state.map_err(|error| RunError::failed(format!("cannot make a Lua state: {error}")))?;
         self.watchdog.add(state.control());
         Ok(state)

@@ -358,7 +358,8 @@ for _, name in pairs(natives.functions) do
   local home = OUTSIDE[module] and modules or unidist
   home[module] = home[module] or {}
   home[module][short] = function(...)
-    local ok, value = natives.host(name, ...)
+    local ok, value = natives.host_now(name, ...)
+    if ok == nil then ok, value = natives.host(name, ...) end
     if ok then return value end
     error(value, 2)
   end

@@ -13,9 +13,11 @@ use mlua::{Function, IntoLua, Lua, LuaOptions, MultiValue, StdLib, Table, Thread
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::control::{Control, Ended, Place};
-use super::convert::{Given, GivenMap, Taker};
+use super::convert::{Given, GivenMap};
 use super::failure;
 use super::load::{Entry, Loaded};
+use super::take::Taker;
+use super::watchdog::Watchdog;
 use crate::error::{RunError, RunErrorKind};
 use crate::host::Host;
 use crate::script::{Call, Script, ScriptConfig, ended_text, waiting};
@@ -69,6 +71,7 @@ pub(super) struct State {
     memory: usize,
     is_spent: bool,
     aside: Arc<Semaphore>,
+    watchdog: Arc<Watchdog>,
     lua: Lua,
 }
 
@@ -89,7 +92,11 @@ struct Turn {
 
 impl State {
     /// A fresh state: about 0.2 ms.
-    pub(super) fn new(host: &Arc<dyn Host>, config: &ScriptConfig, aside: &Arc<Semaphore>) -> mlua::Result<State> {
+    pub(super) fn new(
+        host: &Arc<dyn Host>,
+        config: &ScriptConfig,
+        (aside, watchdog): (&Arc<Semaphore>, &Arc<Watchdog>),
+    ) -> mlua::Result<State> {
         let libraries = StdLib::COROUTINE | StdLib::MATH | StdLib::OS | StdLib::STRING | StdLib::TABLE | StdLib::UTF8;
         let lua = Lua::new_with(libraries, LuaOptions::new())?;
         let control = Control::new(Arc::clone(aside));
@@ -107,6 +114,7 @@ impl State {
             memory: usize::try_from(config.memory).unwrap_or(usize::MAX),
             is_spent: false,
             aside: Arc::clone(aside),
+            watchdog: Arc::clone(watchdog),
             lua,
         })
     }
@@ -263,7 +271,7 @@ impl State {
         };
         let kind = match result {
             LuaValue::Nil => return Ok(Map::new()),
-            LuaValue::Table(_) => match Taker::new(&self.array, &self.control).take(result) {
+            LuaValue::Table(_) => match Taker::new(&self.lua, &self.array, &self.control).take(result) {
                 Ok(Value::Object(map)) => return Ok(map),
                 Ok(other) => crate::value::kind_name(&other),
                 Err(fault) => return Err(refused(fault.text("result"))),
@@ -342,6 +350,7 @@ impl State {
         if let Err(error) = self.lua.set_memory_limit(self.control.memory_max()) {
             return Poll::Ready(Stretch::Done(Err(error)));
         }
+        let watched = self.watchdog.begin();
         self.control.begin_stretch(turn.place);
         let polled = if turn.place == Place::Aside {
             tokio::task::block_in_place(|| running.poll(context))
@@ -349,6 +358,7 @@ impl State {
             running.poll(context)
         };
         let wants_turn = self.control.end_stretch();
+        drop(watched);
         if let Err(error) = self.lua.set_memory_limit(0) {
             return Poll::Ready(Stretch::Done(Err(error)));
         }
@@ -390,7 +400,9 @@ enum Failed {
 #[cfg(test)]
 pub(in crate::script) fn bare_environment() -> (Lua, Table) {
     let host: Arc<dyn Host> = Arc::new(crate::script::testing::TestHost::default());
-    let state = State::new(&host, &ScriptConfig::default(), &Arc::new(Semaphore::new(1))).unwrap();
+    let aside = Arc::new(Semaphore::new(1));
+    let watchdog = Arc::new(Watchdog::new(Default::default()));
+    let state = State::new(&host, &ScriptConfig::default(), (&aside, &watchdog)).unwrap();
     state.control.memory_for_test(1 << 30);
     let required = state.lua.create_function(|_, ()| Ok(())).unwrap();
     let environment = state.new_environment.call(required).unwrap();

@@ -1,4 +1,5 @@
-//! Notices calls that do not return after their deadline: each holds a thread that nothing can free.
+//! Notices calls that hold a thread which nothing can free: a worker of the runtime, for which a spare one is called
+//! in, or, after their deadline, any.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -8,18 +9,21 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Control;
 use crate::error::RunError;
+use crate::spare_workers::SpareWorkers;
 
-/// Threads that may be lost before Lua calls are refused. The runtime has so many workers more than cores, not more:
-/// each makes the answers of a busy core later, as they take turns on it.
+/// Threads that may be lost before Lua calls are refused. The runtime has so many workers that stand by.
 pub(crate) const LOST_MAX: usize = 3;
 
 /// How long a call may go on after its deadline before its thread counts as lost.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Between two looks while calls with a deadline run.
+/// How long a call may hold a worker: a hundred times as long as one that can be moved off it.
+const HELD_MAX: Duration = Duration::from_millis(200);
+
+/// Between two looks while Lua runs.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// One thread that looks at every state; it sleeps while no call with a deadline runs.
+/// One thread that looks at every state; it sleeps while no Lua runs.
 pub(super) struct Watchdog {
     shared: Arc<Shared>,
 }
@@ -31,19 +35,20 @@ struct Shared {
     is_over: Mutex<bool>,
     changed: Condvar,
     lost: AtomicUsize,
+    spare: SpareWorkers,
 }
 
-/// A call with a deadline is under way.
-pub(super) struct Watched(Arc<Shared>);
+/// Lua is running.
+pub(super) struct Watched<'a>(&'a Shared);
 
-impl Drop for Watched {
+impl Drop for Watched<'_> {
     fn drop(&mut self) {
         self.0.active.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 impl Watchdog {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(spare: SpareWorkers) -> Self {
         Watchdog {
             shared: Arc::new(Shared {
                 states: Mutex::new(Vec::new()),
@@ -52,6 +57,7 @@ impl Watchdog {
                 is_over: Mutex::new(false),
                 changed: Condvar::new(),
                 lost: AtomicUsize::new(0),
+                spare,
             }),
         }
     }
@@ -88,14 +94,14 @@ impl Watchdog {
         }
     }
 
-    /// Begins to watch a call with a deadline.
-    pub(super) fn begin(&self) -> Watched {
+    /// Begins to watch a stretch of script time.
+    pub(super) fn begin(&self) -> Watched<'_> {
         self.shared.active.fetch_add(1, Ordering::SeqCst);
         if self.shared.is_asleep.load(Ordering::SeqCst) {
             let _held = self.shared.is_over.lock();
             self.shared.changed.notify_one();
         }
-        Watched(Arc::clone(&self.shared))
+        Watched(&self.shared)
     }
 }
 
@@ -108,6 +114,7 @@ impl Drop for Watchdog {
 
 impl Shared {
     fn watch(&self) {
+        let mut called_in = 0;
         let mut is_over = self.is_over.lock();
         while !*is_over {
             if self.active.load(Ordering::SeqCst) == 0 {
@@ -120,12 +127,18 @@ impl Shared {
                 continue;
             }
             self.changed.wait_for(&mut is_over, LOOK_EVERY);
-            self.look();
+            called_in = self.look(called_in);
         }
     }
 
-    fn look(&self) {
+    /// Looks at every state; gives how many spare workers were called in up to now.
+    fn look(&self, mut called_in: usize) -> usize {
         let states: Vec<Arc<Control>> = self.states.lock().iter().filter_map(Weak::upgrade).collect();
+        let held = states.iter().filter(|control| control.holds_worker_for() > HELD_MAX).count();
+        while called_in < held.min(LOST_MAX) {
+            called_in += 1;
+            self.spare.call_in();
+        }
         let mut lost = 0;
         for control in states {
             let is_lost = control.overdue().is_some_and(|overdue| overdue > GRACE);
@@ -140,5 +153,6 @@ impl Shared {
             }
         }
         self.lost.store(lost, Ordering::Relaxed);
+        called_in
     }
 }
