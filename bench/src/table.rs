@@ -81,17 +81,7 @@ pub(crate) struct Row {
 impl Row {
     /// A figure beside a peer's; the target is for their ratio.
     pub(crate) fn beside(what: &str, peer_name: &str, unit: Unit, pairs: &Pairs, target: Target) -> Row {
-        Row::ratio(what, peer_name, unit, (pairs.ours(), pairs.peer(), pairs.ratio()), target)
-    }
-
-    /// As [`Row::beside`], of one measurement: ours, the peer's and their ratio.
-    pub(crate) fn ratio(
-        what: &str,
-        peer_name: &str,
-        unit: Unit,
-        (ours, peer, ratio): (f64, f64, f64),
-        target: Target,
-    ) -> Row {
+        let (ours, peer, ratio) = (pairs.ours(), pairs.peer(), pairs.ratio());
         let wanted = match target {
             Target::AtMost(limit) => format!("at most {limit}"),
             Target::AtLeast(limit) => format!("at least {limit}"),

@@ -1,7 +1,9 @@
 //! 10,000 run-threads every 5 s for a minute, beside a bare timer loop with the same due times at the same time.
 //!
 //! The timer loop is one thread with a heap and a condition variable. Its due times are those of the run-threads, half
-//! a period later, so that both meet the machine's other load but not each other.
+//! a period later, so that both meet the machine's other load but not each other. A second of such load is more than
+//! the hundredth of the starts that p99 leaves out, and hits only one of the two: so the minute is measured in several
+//! rounds, and the ratio is the median of theirs.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -17,13 +19,17 @@ use unidist::Stop;
 
 use crate::Outcome;
 use crate::program::{Staying, cpu, memory, procblock};
+use crate::rounds::{Pairs, median};
 use crate::table::{Row, Target, Unit};
 
 const THREADS: usize = 10_000;
 
 const EVERY: Duration = Duration::from_secs(5);
 
-const MEASURED: Duration = Duration::from_secs(60);
+/// Of each round; a minute in all.
+const MEASURED: Duration = Duration::from_secs(12);
+
+const ROUNDS: u32 = 5;
 
 /// Every so many run-threads one writes down when it started.
 const NOTED_EVERY: usize = 500;
@@ -57,26 +63,31 @@ pub(crate) fn rows() -> Outcome<Vec<Row>> {
 }
 
 fn rows_of(kind: &str, step: &str) -> Outcome<Vec<Row>> {
-    let folder = tempfile::tempdir()?;
-    let measured = measure(folder.path(), step)?;
-    let peer = measured.peer.quantile(0.99).as_secs_f64();
-    let ours = measured.summary.late_p99;
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        let folder = tempfile::tempdir()?;
+        rounds.push(measure(folder.path(), step)?);
+    }
+    let all = |figure: fn(&Measured) -> f64| rounds.iter().map(figure).collect::<Vec<f64>>();
+    let most = |figure| all(figure).into_iter().fold(0.0, f64::max);
+    let late = Pairs::new(all(|round| round.summary.late_p99), all(|round| round.peer.quantile(0.99).as_secs_f64()));
     #[expect(clippy::cast_precision_loss, reason = "counts of a benchmark")]
-    let expected = (THREADS as f64) * (MEASURED.as_secs_f64() / EVERY.as_secs_f64());
+    let expected = (THREADS as f64) * f64::from(ROUNDS) * (MEASURED.as_secs_f64() / EVERY.as_secs_f64());
     let row = |what: &str, unit, figure, target| Row::alone(&format!("… {kind}: {what}"), unit, figure, target);
+    let starts = all(|round| round.summary.starts).iter().sum();
     Ok(vec![
-        Row::ratio(
+        Row::beside(
             &format!("10,000 run-threads every 5 s, 60 s, {kind}: lateness p99"),
             "bare timer loop",
             Unit::Microseconds,
-            (ours, peer, ours / peer),
+            &late,
             Target::AtMost(3.0),
         ),
-        row("starts", Unit::Count("starts"), measured.summary.starts, Target::AtLeast(expected)),
-        row("skipped", Unit::Count("starts"), measured.summary.skipped, Target::AtMost(0.0)),
-        row("farthest from the grid", Unit::Milliseconds, measured.off_grid, Target::AtMost(DRIFT_MAX)),
-        row("peak memory", Unit::Megabytes, measured.peak, Target::AtMost(400e6)),
-        row("CPU of one core", Unit::Percent, measured.cpu, Target::Shown),
+        row("starts", Unit::Count("starts"), starts, Target::AtLeast(expected)),
+        row("skipped", Unit::Count("starts"), most(|round| round.summary.skipped), Target::AtMost(0.0)),
+        row("farthest from the grid", Unit::Milliseconds, most(|round| round.off_grid), Target::AtMost(DRIFT_MAX)),
+        row("peak memory", Unit::Megabytes, most(|round| round.peak), Target::AtMost(400e6)),
+        row("CPU of one core", Unit::Percent, median(&all(|round| round.cpu)), Target::Shown),
     ])
 }
 

@@ -1,8 +1,13 @@
 //! Much of everything: output, children at once, and what is left of it all.
 
 use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
 
-use procblock::process::{Captured, Command, Output};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use procblock::process::{CHILDREN_MAX, Captured, Command, LineSink, Output, OutputStream};
+use tokio::sync::mpsc::UnboundedSender;
 use unidist::Stop;
 
 use crate::roles;
@@ -47,8 +52,8 @@ async fn a_thousand_children_leave_neither_processes_nor_descriptors() {
     assert!(text.contains("below the runner: 1 keeper\n"), "{text}");
     assert!(text.contains("below the keeper: 0\n"), "{text}");
     assert!(text.contains("below the runner: 0\n"), "{text}");
-    // Standard three, descriptor 3, /dev/null, the socket, and the pair that SIGCHLD writes to.
-    assert!(text.contains("held by the keeper: 8\n"), "{text}");
+    // Standard three, /dev/null, the socket, and what tells of SIGCHLD.
+    assert!(text.contains("held by the keeper: 6\n"), "{text}");
     assert!(text.contains("more descriptors: 0\n"), "{text}");
 }
 
@@ -67,5 +72,45 @@ async fn a_child_that_ends_among_hundreds_is_not_confused_with_them() {
     for (number, run) in runs.into_iter().enumerate() {
         assert_eq!(run.await.unwrap().unwrap().status.code(), (number % 100) as i32);
     }
+    keeper.shutdown().await;
+}
+
+/// Passes each line on.
+struct Told(UnboundedSender<String>);
+
+impl LineSink for Told {
+    fn line(&self, _: OutputStream, line: &str) {
+        let _ = self.0.send(line.to_owned());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_requests_than_a_keeper_that_is_behind_has_room_for_wait_for_it() {
+    let (keeper, stop) = (keeper(), Stop::new());
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let first = Command { sink: Some(Arc::new(Told(tell))), ..shell("echo $PPID; kill -STOP $PPID; echo stopped") };
+    let run = |command: Command| {
+        let (keeper, stop) = (keeper.clone(), stop.clone());
+        tokio::spawn(async move { keeper.run(command, &stop).await })
+    };
+    let first = run(first);
+    let mut line = async || tokio::time::timeout(Duration::from_secs(20), told.recv()).await.unwrap().unwrap();
+    let pid: i32 = line().await.parse().unwrap();
+    assert_eq!(line().await, "stopped");
+    // 8 MB in all, many times what fits into a socket.
+    let large =
+        || Command { environment: vec![("LARGE".into(), "x".repeat(20_000).into())], ..shell("echo ${#LARGE}") };
+    let runs: Vec<_> = (0..400).map(|_| run(large())).collect();
+    let all_sent = async {
+        while keeper.places_left() > CHILDREN_MAX - 401 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), all_sent).await.unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGCONT).unwrap();
+    for child in runs {
+        assert_eq!(child.await.unwrap().unwrap().output.text(), "20000\n");
+    }
+    assert!(first.await.unwrap().unwrap().status.is_success());
     keeper.shutdown().await;
 }

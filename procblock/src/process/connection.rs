@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,8 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::Interest;
-use tokio::net::UnixDatagram;
+use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::KEEPER_ARGUMENT;
@@ -49,8 +48,9 @@ pub(super) struct Waiting {
 
 /// A keeper and its socket.
 pub(super) struct Connection {
-    /// Of the kind SOCK_SEQPACKET, which tokio has no type for: this one waits for it, [`socket`] reads and writes.
-    socket: UnixDatagram,
+    /// Of the kind SOCK_SEQPACKET, which tokio has no type for: this one waits for it, [`socket`] reads and writes. It
+    /// waits for reports alone: were room waited for too, each request that the keeper takes would wake a thread.
+    socket: Receiver,
     /// `None` once the keeper is gone.
     waiting: Mutex<Option<HashMap<ChildId, Waiting>>>,
     newest: AtomicU64,
@@ -72,7 +72,7 @@ impl Connection {
         let (child, own) = OwnChild::spawn(&mut command)?;
         let (closed, is_closed) = watch::channel(false);
         let connection = Arc::new(Connection {
-            socket: waited_for(here)?,
+            socket: Receiver::from_owned_fd_unchecked(here)?,
             waiting: Mutex::new(Some(HashMap::new())),
             newest: AtomicU64::new(0),
             keeper: Mutex::new(Some(Pid::from_child(&child))),
@@ -109,12 +109,18 @@ impl Connection {
 
     /// Sends a request, waiting while the keeper is behind. Dropped while it waits, nothing was sent.
     pub(super) async fn send(&self, request: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        match socket::send(self.socket.as_fd(), request, descriptors) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let send = || socket::send(self.socket.as_fd(), request, descriptors);
-                self.socket.async_io(Interest::WRITABLE, send).await
+        let send = || socket::send(self.socket.as_fd(), request, descriptors);
+        match send() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return result,
+        }
+        let room = Sender::from_owned_fd_unchecked(self.socket.as_fd().try_clone_to_owned()?)?;
+        loop {
+            room.writable().await?;
+            match room.try_io(send) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
             }
-            result => result,
         }
     }
 
@@ -146,14 +152,16 @@ impl Connection {
     async fn read(self: Arc<Self>, keeper: Child, own: OwnChild, closed: watch::Sender<bool>) {
         let mut buffer = Buffer::new();
         loop {
-            let receive = || socket::receive(self.socket.as_fd(), &mut buffer);
-            match self.socket.async_io(Interest::READABLE, receive).await {
+            if self.socket.readable().await.is_err() {
+                break;
+            }
+            match self.socket.try_io(|| socket::receive(self.socket.as_fd(), &mut buffer)) {
                 Ok(Some(packet)) => match Report::decode(&packet.bytes) {
                     Some(report) => self.deliver(report),
                     None => log::error!("the keeper of child processes sent a message that is none"),
                 },
                 Ok(None) => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 Err(_) => break,
             }
         }
@@ -204,10 +212,4 @@ impl Connection {
         }
         *self.keeper.lock() = None;
     }
-}
-
-fn waited_for(socket: OwnedFd) -> io::Result<UnixDatagram> {
-    let socket = std::os::unix::net::UnixDatagram::from(socket);
-    socket.set_nonblocking(true)?;
-    UnixDatagram::from_std(socket)
 }

@@ -80,7 +80,7 @@ fn drained_pipe(command: &Command, stream: OutputStream, max: usize) -> io::Resu
     let (readable, written) = pipe_with(PipeFlags::CLOEXEC)?;
     fcntl_setfl(&readable, OFlags::NONBLOCK)?;
     let lines = Lines::new(&command.name, stream, command.sink.clone());
-    Ok((Drain::new(readable, max, lines)?, written))
+    Ok((Drain::new(readable, max, lines), written))
 }
 
 /// What the system could not pass on, told before it is tried.

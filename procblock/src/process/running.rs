@@ -13,7 +13,7 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use unidist::Stop;
 
 use super::capture::{Capture, Captured};
@@ -25,6 +25,9 @@ use super::protocol::{ChildId, End, Failure, Start};
 
 /// A keeper that does not report an end within the grace and this is taken for hung, and is replaced.
 const KEEPER_SLACK: Duration = Duration::from_secs(8);
+/// So long a child is left alone before its streams are watched: most are gone by then, and what they printed is read
+/// with their end. Watching costs more than reading, and a pipe holds 64 KiB meanwhile.
+const FIRST_MOMENT: Duration = Duration::from_millis(2);
 /// A stream is read in pieces that grow from the first of these to the second.
 const READ_MIN: usize = 1 << 10;
 const READ_MAX: usize = 64 << 10;
@@ -73,6 +76,14 @@ pub(super) struct Supervision {
     pub(super) grace: Duration,
 }
 
+impl Supervision {
+    /// Has both streams read as they come.
+    fn watch(&mut self) {
+        self.output.iter_mut().for_each(Drain::watch);
+        self.error.watch();
+    }
+}
+
 impl Running {
     /// Registers a child that is about to be sent; gives `waiting` back when the keeper is gone.
     pub(super) fn register(connection: &Arc<Connection>, waiting: Waiting) -> Result<Self, Waiting> {
@@ -101,10 +112,17 @@ impl Running {
         let mut asked = None;
         let mut stopped = pin!(stop.requested());
         let mut timer = pin!(sleep_until(with.deadline.unwrap_or_else(Instant::now)));
+        let mut moment = pin!(sleep(FIRST_MOMENT));
+        let mut is_watched = false;
         let outcome = loop {
             tokio::select! {
                 biased;
                 outcome = &mut with.outcome => break outcome.unwrap_or(Outcome::KeeperDied),
+                () = &mut moment, if !is_watched => {
+                    is_watched = true;
+                    with.watch();
+                    continue;
+                }
                 () = &mut stopped, if asked.is_none() => asked = Some(self.ask(Ended::Stopped)),
                 () = &mut timer, if with.deadline.is_some() => match asked {
                     None => asked = Some(self.ask(Ended::TimedOut)),
@@ -175,34 +193,54 @@ async fn pump(drain: &mut Option<Drain>) {
     }
 }
 
-/// One stream of a child, read as it comes.
+/// One stream of a child.
 pub(super) struct Drain {
-    /// `None` at its end.
-    pipe: Option<Receiver>,
+    pipe: Pipe,
     buffer: Vec<u8>,
     capture: Capture,
     lines: Option<Lines>,
 }
 
+enum Pipe {
+    /// Fills up.
+    Left(OwnedFd),
+    /// Is read as it comes.
+    Watched(Receiver),
+    Ended,
+}
+
 impl Drain {
-    /// Reads `pipe`, which must not block, keeping at most `max` bytes.
-    pub(super) fn new(pipe: OwnedFd, max: usize, lines: Option<Lines>) -> io::Result<Self> {
-        let pipe = Receiver::from_owned_fd_unchecked(pipe)?;
-        Ok(Drain { pipe: Some(pipe), buffer: Vec::new(), capture: Capture::new(max), lines })
+    /// Will read `pipe`, which must not block, keeping at most `max` bytes.
+    pub(super) fn new(pipe: OwnedFd, max: usize, lines: Option<Lines>) -> Self {
+        Drain { pipe: Pipe::Left(pipe), buffer: Vec::new(), capture: Capture::new(max), lines }
     }
 
-    /// Waits for the next piece; never completes after the end. May be dropped at any time.
+    /// Has it read as it comes.
+    fn watch(&mut self) {
+        self.pipe = match std::mem::replace(&mut self.pipe, Pipe::Ended) {
+            Pipe::Left(pipe) => match Receiver::from_owned_fd_unchecked(pipe) {
+                Ok(pipe) => Pipe::Watched(pipe),
+                Err(error) => {
+                    log::error!("what a child process prints can't be read: {error}");
+                    Pipe::Ended
+                }
+            },
+            pipe => pipe,
+        };
+    }
+
+    /// Waits for the next piece; never completes after the end, nor before [`Drain::watch`]. May be dropped at any time.
     async fn pump(&mut self) {
-        let Some(pipe) = &self.pipe else { return pending().await };
+        let Pipe::Watched(pipe) = &self.pipe else { return pending().await };
         if pipe.readable().await.is_err() {
-            self.pipe = None;
+            self.pipe = Pipe::Ended;
             return;
         }
         make_room(&mut self.buffer);
         match pipe.try_read_buf(&mut self.buffer) {
             Ok(size) if size > 0 => self.take(),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Ok(_) | Err(_) => self.pipe = None,
+            Ok(_) | Err(_) => self.pipe = Pipe::Ended,
         }
     }
 
@@ -215,8 +253,12 @@ impl Drain {
 
     /// Reads what is there without waiting, and gives what was kept.
     fn finish(mut self) -> Captured {
-        // What tokio knows of the pipe may be older than the child's end, so it is read past it.
-        let pipe = self.pipe.take().and_then(|pipe| pipe.into_nonblocking_fd().ok());
+        let pipe = match std::mem::replace(&mut self.pipe, Pipe::Ended) {
+            Pipe::Left(pipe) => Some(pipe),
+            // What tokio knows of the pipe may be older than the child's end, so it is read past it.
+            Pipe::Watched(pipe) => pipe.into_nonblocking_fd().ok(),
+            Pipe::Ended => None,
+        };
         let mut rest = REST_MAX;
         while let Some(pipe) = &pipe {
             make_room(&mut self.buffer);

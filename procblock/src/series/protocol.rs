@@ -175,6 +175,23 @@ pub struct BatchReader<'a> {
     rest: &'a [u8],
 }
 
+/// A sample of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SampleRead<'a> {
+    /// Its series' number.
+    pub series: u32,
+    /// In seconds.
+    pub time: i64,
+    numbers: &'a [[u8; 8]],
+}
+
+impl SampleRead<'_> {
+    /// Its values; NaN is unknown.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = f64> {
+        self.numbers.iter().map(|number| f64::from_le_bytes(*number))
+    }
+}
+
 impl<'a> BatchReader<'a> {
     /// Starts; none for an empty body.
     pub fn new(body: &'a [u8]) -> Option<Self> {
@@ -182,11 +199,11 @@ impl<'a> BatchReader<'a> {
         Some(BatchReader { sent_before: *first != 0, rest })
     }
 
-    /// Appends the next sample's values and returns its series and time; `Ok(None)` at the end.
+    /// The next sample; `Ok(None)` at the end.
     ///
     /// # Errors
     /// When the body ends inside a sample.
-    pub fn next_sample(&mut self, values: &mut Vec<f64>) -> Result<Option<(u32, i64)>, &'static str> {
+    pub fn next_sample(&mut self) -> Result<Option<SampleRead<'a>>, &'static str> {
         const TORN: &str = "a batch ends inside a sample";
         if self.rest.is_empty() {
             return Ok(None);
@@ -196,8 +213,7 @@ impl<'a> BatchReader<'a> {
         let time = i64::from_le_bytes(self.take().ok_or(TORN)?);
         let (numbers, rest) = self.rest.split_at_checked(usize::from(count) * 8).ok_or(TORN)?;
         self.rest = rest;
-        values.extend(numbers.as_chunks::<8>().0.iter().map(|number| f64::from_le_bytes(*number)));
-        Ok(Some((series, time)))
+        Ok(Some(SampleRead { series, time, numbers: numbers.as_chunks::<8>().0 }))
     }
 
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
@@ -275,12 +291,13 @@ mod tests {
         batch.push(u32::MAX, i64::MAX, std::iter::empty());
         let body = batch.finish();
         let mut reader = BatchReader::new(&body).unwrap();
-        let mut values = Vec::new();
         assert!(reader.sent_before);
-        assert_eq!(reader.next_sample(&mut values), Ok(Some((7, -5))));
-        assert_eq!(reader.next_sample(&mut values), Ok(Some((u32::MAX, i64::MAX))));
-        assert_eq!(reader.next_sample(&mut values), Ok(None));
-        assert_eq!(values, [1.5, f64::INFINITY]);
+        let sample = reader.next_sample().unwrap().unwrap();
+        assert_eq!((sample.series, sample.time), (7, -5));
+        assert_eq!(sample.values().collect::<Vec<f64>>(), [1.5, f64::INFINITY]);
+        let sample = reader.next_sample().unwrap().unwrap();
+        assert_eq!((sample.series, sample.time, sample.values().len()), (u32::MAX, i64::MAX, 0));
+        assert_eq!(reader.next_sample(), Ok(None));
     }
 
     #[test]
@@ -303,8 +320,7 @@ mod tests {
         fn hostile_bytes_are_refused_without_a_panic(bytes: Vec<u8>) {
             let _ = read_frame(bytes.as_slice());
             if let Some(mut reader) = BatchReader::new(&bytes) {
-                let mut values = Vec::new();
-                while let Ok(Some(_)) = reader.next_sample(&mut values) {}
+                while let Ok(Some(_)) = reader.next_sample() {}
             }
         }
     }

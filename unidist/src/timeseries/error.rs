@@ -61,13 +61,15 @@ impl SeriesError {
         move |source| SeriesError::System { action, path: path.to_owned(), source }
     }
 
+    /// librrd's own words, which may end in a line break.
+    pub(super) fn refused(action: &'static str, path: &Path, reason: &str) -> Self {
+        SeriesError::Library { action, path: path.to_owned(), reason: reason.trim().to_owned() }
+    }
+
     pub(super) fn library(action: &'static str, path: &Path) -> impl FnOnce(rrd::error::RrdError) -> Self {
-        move |error| {
-            let reason = match error {
-                rrd::error::RrdError::LibRrdError(text) => text,
-                other => other.to_string(),
-            };
-            SeriesError::Library { action, path: path.to_owned(), reason: reason.trim().to_owned() }
+        move |error| match error {
+            rrd::error::RrdError::LibRrdError(text) => SeriesError::refused(action, path, &text),
+            other => SeriesError::refused(action, path, &other.to_string()),
         }
     }
 }

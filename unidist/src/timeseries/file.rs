@@ -1,12 +1,12 @@
 //! One file that samples are stored in: created when missing, rebuilt with its history when its fields change.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::Read;
+use std::iter::Peekable;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rrd::ops::create::{self, DataSource, DataSourceName};
-use rrd::ops::update::{BatchTime, Options, update_all};
 
 use super::error::SeriesError;
 use super::field_name_in_file;
@@ -14,6 +14,8 @@ use super::layout::{Layout, Rows, Stored};
 use super::read::{time_stamp, way};
 use super::spec::{Archive, FILE_BYTES_MAX, FieldSpec, FieldType, SeriesSpec, default_archives};
 use super::structure::{Column, Definition};
+use super::undo::Noted;
+use super::update;
 
 /// The most rows handed to librrd in one call; each is two small allocations.
 const ROWS_IN_CALL_MAX: usize = 10_000;
@@ -82,7 +84,12 @@ impl SeriesFile {
 
     /// Whether the path still names the file that was opened.
     pub fn is_current(&self) -> bool {
-        fs::metadata(&self.layout.spec.path).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity)
+        fs::metadata(&self.layout.spec.path).is_ok_and(|metadata| self.is(&metadata))
+    }
+
+    /// Whether this is the file that was opened.
+    pub(super) fn is(&self, metadata: &Metadata) -> bool {
+        (metadata.dev(), metadata.ino()) == self.identity
     }
 
     /// Stores samples, oldest first; see [`SeriesFile::update`]. Blocks on the disk.
@@ -108,9 +115,27 @@ impl SeriesFile {
             let first = samples.peek().map_or(self.layout.definition.last_update, |(time, _)| *time);
             *self = Self::open(&self.layout.spec, first)?;
         }
+        self.append(samples)
+    }
+
+    /// As [`SeriesFile::update`], after its header was noted: what the note has seen is not looked at again.
+    ///
+    /// # Errors
+    /// As [`SeriesFile::update`].
+    pub fn update_noted<'a, I>(&mut self, samples: I, noted: &Noted) -> Result<Stored, SeriesError>
+    where
+        I: IntoIterator<Item = (i64, &'a [f64])>,
+    {
+        if noted.is_current() { self.append(samples.into_iter().peekable()) } else { self.update(samples) }
+    }
+
+    fn append<'a, I>(&mut self, mut samples: Peekable<I>) -> Result<Stored, SeriesError>
+    where
+        I: Iterator<Item = (i64, &'a [f64])>,
+    {
         let mut stored = Stored::default();
         while samples.peek().is_some() {
-            let mut rows = Rows::default();
+            let mut rows = self.layout.rows(samples.size_hint().0.min(ROWS_IN_CALL_MAX));
             for (time, values) in samples.by_ref() {
                 self.layout.plan(time, values, &mut rows, &mut stored);
                 if rows.times.len() >= ROWS_IN_CALL_MAX {
@@ -130,12 +155,7 @@ impl SeriesFile {
         if rows.times.is_empty() {
             return Ok(());
         }
-        let path = &self.layout.spec.path;
-        let times = rows.times.iter().map(|time| BatchTime::Timestamp(time_stamp(*time)));
-        // Another writer of the same file may have been faster: its samples count.
-        let options = Options { skip_past_updates: true };
-        update_all(path, options, times.zip(rows.data.chunks(self.layout.columns())))
-            .map_err(SeriesError::library("update", path))
+        update::store(&self.layout.spec.path, rows, self.layout.columns())
     }
 }
 

@@ -59,6 +59,11 @@ impl Layout {
         self.sources.len()
     }
 
+    /// Room for so many.
+    pub(super) fn rows(&self, count: usize) -> Rows {
+        Rows { times: Vec::with_capacity(count), data: Vec::with_capacity(count * self.columns()) }
+    }
+
     /// Appends the rows for one sample, or counts why there are none.
     pub(super) fn plan(&mut self, time: i64, values: &[f64], rows: &mut Rows, stored: &mut Stored) {
         let time = self.spec.floor(time);

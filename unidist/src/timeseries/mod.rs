@@ -43,6 +43,8 @@ mod read;
 mod rrdcached;
 #[cfg(feature = "timeseries")]
 mod undo;
+#[cfg(feature = "timeseries")]
+mod update;
 
 #[cfg(all(test, feature = "timeseries"))]
 mod tests;

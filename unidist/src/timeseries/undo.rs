@@ -31,6 +31,8 @@ pub struct Undo {
     entered: HashSet<PathBuf>,
     journals: HashMap<PathBuf, Journal>,
     entry: Vec<u8>,
+    /// The folder of a file that is done and not marked so yet: that goes along with the next note.
+    unmarked: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -38,6 +40,11 @@ struct Journal {
     file: File,
     path: PathBuf,
     length: u64,
+    /// The last entry, and where it begins.
+    last: Vec<u8>,
+    mark: u64,
+    /// The last entry's update has returned.
+    is_done: bool,
 }
 
 /// A noted header; drop it only after the file's update has returned.
@@ -45,6 +52,14 @@ struct Journal {
 #[must_use = "the update must be marked as done"]
 pub struct Noted {
     mark: u64,
+    is_current: bool,
+}
+
+impl Noted {
+    /// Whether the path named the file of the series.
+    pub(super) fn is_current(&self) -> bool {
+        self.is_current
+    }
 }
 
 const PENDING: u8 = b'P';
@@ -53,7 +68,7 @@ const DONE: u8 = b'D';
 impl Undo {
     /// No folder yet. `number` tells the threads of a process apart.
     pub fn new(number: usize) -> Self {
-        Undo { number, entered: HashSet::new(), journals: HashMap::new(), entry: Vec::new() }
+        Undo { number, entered: HashSet::new(), journals: HashMap::new(), entry: Vec::new(), unmarked: None }
     }
 
     /// Makes ready for series in the folder of `path`: puts back what a killed process left there, the first time it
@@ -85,31 +100,59 @@ impl Undo {
     /// Notes the header of an open series before it is updated. On a full disk or a folder that can't be written
     /// there is no note, and the update goes on without one.
     pub fn note(&mut self, series: &SeriesFile) -> Option<Noted> {
+        let folder = folder_of(&series.spec().path);
+        if self.unmarked.as_deref().is_some_and(|unmarked| unmarked != folder) {
+            self.settle();
+        }
+        let noted = self.append(series, folder);
+        if noted.is_none() {
+            self.settle();
+        }
+        noted
+    }
+
+    fn append(&mut self, series: &SeriesFile, folder: &Path) -> Option<Noted> {
         let path = &series.spec().path;
         let length = series.header_bytes();
         if length == 0 || length > HEADER_BYTES_MAX {
             return None;
         }
         let file = File::open(path).ok()?;
+        let metadata = file.metadata().ok()?;
         let name = path.file_name()?.as_encoded_bytes();
         let mut entry = std::mem::take(&mut self.entry);
-        let noted = begin(&mut entry, name, usize::try_from(length).ok()?)
+        let mark = begin(&mut entry, name, usize::try_from(length).ok()?)
             .filter(|at| file.read_exact_at(entry.get_mut(*at..).unwrap_or_default(), 0).is_ok())
-            .and_then(|at| finish(&mut entry, at, name, file.metadata().ok()?.ino()))
-            .and_then(|()| self.journal(folder_of(path))?.append(&entry));
+            .and_then(|at| finish(&mut entry, at, name, metadata.ino()))
+            .and_then(|()| self.journal(folder)?.append(&entry));
         self.entry = entry;
-        noted
+        let noted = Noted { mark: mark?, is_current: series.is(&metadata) };
+        self.unmarked = None;
+        Some(noted)
     }
 
-    /// The update of a noted series has returned: nothing is to be put back.
+    /// The update of a noted series has returned: nothing is to be put back. Marked with the next note; call
+    /// [`Undo::settle`] where none follows at once.
     pub fn done(&mut self, series: &SeriesFile, noted: Noted) {
-        if let Some(journal) = self.journals.get(folder_of(&series.spec().path)) {
-            let _ = journal.file.write_all_at(&[DONE], noted.mark);
+        let folder = folder_of(&series.spec().path);
+        if let Some(journal) = self.journals.get_mut(folder).filter(|journal| journal.mark == noted.mark) {
+            journal.is_done = true;
+            self.unmarked = Some(folder.to_owned());
+        }
+    }
+
+    /// Marks what is done.
+    pub fn settle(&mut self) {
+        let Some(folder) = self.unmarked.take() else { return };
+        if let Some(journal) = self.journals.get_mut(&folder).filter(|journal| journal.is_done) {
+            journal.is_done = false;
+            let _ = journal.file.write_all_at(&[DONE], journal.mark);
         }
     }
 
     /// Forgets every note, after a batch: the journals are removed.
     pub fn clear(&mut self) {
+        self.unmarked = None;
         for (_, journal) in self.journals.drain() {
             let _ = fs::remove_file(&journal.path);
         }
@@ -121,27 +164,41 @@ impl Undo {
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).ok()?;
             file.try_lock().ok()?;
             let _ = file.set_len(0);
-            self.journals.insert(folder.to_owned(), Journal { file, path, length: 0 });
+            let journal = Journal { file, path, length: 0, last: Vec::new(), mark: 0, is_done: false };
+            self.journals.insert(folder.to_owned(), journal);
         }
         self.journals.get_mut(folder)
     }
 }
 
 impl Journal {
-    fn append(&mut self, entry: &[u8]) -> Option<Noted> {
-        let mark = self.length;
-        if self.file.write_all_at(entry, mark).is_err() {
-            let _ = self.file.set_len(mark);
+    /// Writes an entry, and with it that the one before is done. Gives where the entry begins.
+    fn append(&mut self, entry: &[u8]) -> Option<u64> {
+        let mut at = self.length;
+        if self.is_done {
+            at = self.mark;
+            self.last.splice(..1, [DONE]);
+        } else {
+            self.last.clear();
+        }
+        let before = self.last.len();
+        self.last.extend_from_slice(entry);
+        if self.file.write_all_at(&self.last, at).is_err() {
+            let _ = self.file.set_len(self.length);
+            self.last.truncate(before);
             return None;
         }
+        self.last.drain(..before);
+        (self.mark, self.is_done) = (self.length, false);
         self.length += entry.len() as u64;
-        Some(Noted { mark })
+        Some(self.mark)
     }
 }
 
 impl Drop for Undo {
     /// What was noted is done, unless a panic came between.
     fn drop(&mut self) {
+        self.settle();
         if !std::thread::panicking() {
             self.clear();
         }

@@ -5,18 +5,19 @@
 //! the other end of the socket closes, whatever the reason, it ends everything below itself and exits. Until then it goes on reporting, should the runner still listen.
 
 mod census;
+mod environment;
 mod start;
 mod steps;
 mod surroundings;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::protocol::{Report, Request};
@@ -27,8 +28,6 @@ use steps::Steps;
 
 /// A runner that is gone grants its children at most this between TERM and KILL.
 pub(super) const ORPHANED_GRACE: Duration = Duration::from_secs(5);
-/// Requests taken before exits are looked at again.
-const REQUESTS_AT_ONCE: usize = 32;
 
 /// Runs until the runner is gone and nothing is left below. `open_files` is the limit that children are to have, where it
 /// is not the runner's.
@@ -49,7 +48,7 @@ struct Keeper {
     control: OwnedFd,
     /// The runner sends no more: it is shutting down, and reads the last reports, or it is dead.
     is_ending: bool,
-    child_signals: UnixStream,
+    child_signals: SignalFd,
     starter: Starter,
     steps: Steps,
     precedence: Precedence,
@@ -72,7 +71,7 @@ impl Keeper {
         while !self.is_ending || !self.steps.is_done() {
             let ready = self.wait()?;
             if ready.requests {
-                self.take_requests(&mut buffer)?;
+                self.take_request(&mut buffer)?;
             }
             if ready.exits {
                 self.forget_signals()?;
@@ -107,17 +106,14 @@ impl Keeper {
         Ok(Ready { exits: is_readable(0), requests: is_readable(1) })
     }
 
-    fn take_requests(&mut self, buffer: &mut Buffer) -> io::Result<()> {
-        for _ in 0..REQUESTS_AT_ONCE {
-            match socket::receive(self.control.as_fd(), buffer) {
-                Ok(Some(packet)) => self.take(packet),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(None) | Err(_) => {
-                    self.is_ending = true;
-                    self.steps.end_all(ORPHANED_GRACE, Instant::now());
-                    return Ok(());
-                }
+    /// One at a time: the next look tells whether there is another.
+    fn take_request(&mut self, buffer: &mut Buffer) -> io::Result<()> {
+        match socket::receive(self.control.as_fd(), buffer) {
+            Ok(Some(packet)) => self.take(packet),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Ok(None) | Err(_) => {
+                self.is_ending = true;
+                self.steps.end_all(ORPHANED_GRACE, Instant::now());
             }
         }
         Ok(())
@@ -140,16 +136,10 @@ impl Keeper {
         }
     }
 
-    fn forget_signals(&mut self) -> io::Result<()> {
-        let mut bytes = [0; 256];
-        loop {
-            match self.child_signals.read(&mut bytes) {
-                Ok(read) if read == bytes.len() => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                _ => return Ok(()),
-            }
-        }
+    /// However many children ended, their signal is there once.
+    fn forget_signals(&self) -> io::Result<()> {
+        self.child_signals.read_signal()?;
+        Ok(())
     }
 
     /// Sends what goes without waiting; the rest when the runner has read.

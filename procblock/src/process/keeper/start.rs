@@ -1,25 +1,25 @@
 //! Starts one child by posix_spawn: directly, or through the trampoline when it has limits or a user of its own.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::io::{DupFlags, FdFlags, dup2, dup3, fcntl_setfd};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
+use nix::sys::signal::SigSet;
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 
 use super::super::command::Limits;
 use super::super::protocol::{Failure, Start};
 use super::super::{CHILD_ARGUMENT, STEP_VARIABLE, trampoline};
+use super::environment::Environment;
 
 /// The descriptor at which a worker finds its socket.
-const SOCKET_PLACE: i32 = 3;
-/// Variables that are the runner's alone: a child must not speak to systemd in its name.
-const RUNNERS_OWN: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
+const SOCKET_PLACE: RawFd = 3;
 
 /// A child that was started.
 pub(super) struct Started {
@@ -31,8 +31,8 @@ pub(super) struct Started {
 /// Holds what every start needs.
 pub(super) struct Starter {
     nothing: File,
-    /// Keeps descriptor 3 taken, so that a worker's socket can be put there for the moment of its start.
-    place: OwnedFd,
+    environment: Environment,
+    attributes: PosixSpawnAttr,
     marker_prefix: String,
 }
 
@@ -45,17 +45,20 @@ struct Own {
     socket: Option<OwnedFd>,
 }
 
+/// What is executed.
+struct Program {
+    path: OsString,
+    arguments: Vec<OsString>,
+    /// Both ends of the trampoline's pipe.
+    report: Option<(OwnedFd, OwnedFd)>,
+}
+
 impl Starter {
-    /// Takes descriptor 3, so it comes before anything else is opened.
+    /// Reads the environment that all children have.
     pub(super) fn open() -> io::Result<Starter> {
         let nothing = File::options().read(true).write(true).open("/dev/null")?;
-        let place: OwnedFd = nothing.try_clone()?.into();
-        let (place, nothing) =
-            if nothing.as_raw_fd() == SOCKET_PLACE { (nothing.into(), place.into()) } else { (place, nothing) };
-        if place.as_raw_fd() != SOCKET_PLACE {
-            return Err(io::Error::other("descriptor 3 is taken"));
-        }
-        Ok(Starter { nothing, place, marker_prefix: marker_prefix() })
+        let attributes = attributes()?;
+        Ok(Starter { nothing, environment: Environment::inherited(), attributes, marker_prefix: marker_prefix() })
     }
 
     /// What `PROCBLOCK_STEP` begins with in every child of this keeper; the child's id follows.
@@ -66,66 +69,63 @@ impl Starter {
     /// Starts a child, with a `niceness` if this process's own is not for it; blocks until its program is executed, or
     /// the trampoline is.
     pub(super) fn start(
-        &mut self,
+        &self,
         start: &Start,
         descriptors: Vec<OwnedFd>,
         niceness: Option<i32>,
     ) -> Result<Started, Failure> {
-        let mut own = Own::new(start, descriptors);
-        let socket = own.socket.take();
-        let (mut command, failure) = self.command(start, niceness).map_err(|error| failure(&error))?;
-        command.current_dir(&start.folder);
-        command.env(STEP_VARIABLE, format!("{}{}", self.marker_prefix, start.id));
-        command.stdin(self.stdio(own.input)).stdout(self.stdio(own.output)).stderr(self.stdio(own.error));
-        command.process_group(0);
-        if let Some(socket) = &socket {
-            dup2(socket, &mut self.place).map_err(|error| Failure::Execute(error.raw_os_error()))?;
-        }
-        let child = command.spawn();
-        if socket.is_some() {
-            // Were this to fail, the next children would inherit the socket of this one.
-            dup3(&self.nothing, &mut self.place, DupFlags::CLOEXEC)
-                .map_err(|error| Failure::Execute(error.raw_os_error()))?;
-        }
-        let child = child.map_err(|error| self::failure(&error))?;
-        Ok(Started { pid: Pid::from_child(&child), failure: failure.map(|(readable, _)| readable) })
+        let own = Own::new(start, descriptors);
+        let program = program(start, niceness).map_err(|error| failure(&error))?;
+        let pid = self.spawn(start, &own, program.path, program.arguments).map_err(|error| failure(&error))?;
+        Ok(Started { pid, failure: program.report.map(|(readable, _)| readable) })
     }
 
-    fn stdio(&self, descriptor: Option<OwnedFd>) -> Stdio {
-        match descriptor {
-            Some(descriptor) => Stdio::from(descriptor),
-            None => self.nothing.try_clone().map(Stdio::from).unwrap_or_else(|_| Stdio::null()),
-        }
+    fn spawn(&self, start: &Start, own: &Own, path: OsString, arguments: Vec<OsString>) -> io::Result<Pid> {
+        let path = CString::new(path.into_vec())?;
+        let arguments = arguments.into_iter().map(|argument| CString::new(argument.into_vec()));
+        let arguments = arguments.collect::<Result<Vec<CString>, _>>()?;
+        let marker = format!("{}{}", self.marker_prefix, start.id);
+        let environment = self.environment.with(&start.environment, &marker)?;
+        let actions = own.actions(self.nothing.as_raw_fd())?;
+        // This process's own folder for a moment: it has one thread, and posix_spawn has no portable action for it.
+        std::env::set_current_dir(&start.folder)?;
+        let spawned = posix_spawn(path.as_c_str(), &actions, &self.attributes, &arguments, &environment);
+        std::env::set_current_dir("/")?;
+        Pid::from_raw(spawned?.as_raw()).ok_or_else(|| io::Error::other("a child without a number"))
     }
+}
 
-    /// The program itself or the trampoline before it, with the trampoline's pipe.
-    fn command(&self, start: &Start, niceness: Option<i32>) -> io::Result<(Command, Option<(OwnedFd, OwnedFd)>)> {
-        // Processes are counted by the keeper.
-        let set_before = Limits { processes: None, ..start.limits };
-        let is_plain = start.user.is_none() && set_before == Limits::default() && niceness.is_none();
-        let (mut command, pipe) = if is_plain {
-            let mut command = Command::new(&start.program);
-            if let Some((name, arguments)) = start.arguments.split_first() {
-                command.arg0(name).args(arguments);
-            }
-            (command, None)
-        } else {
-            let (readable, written) = pipe_with(PipeFlags::CLOEXEC)?;
-            // Inherited for the moment of the start; this process has one thread, so by this child alone.
-            fcntl_setfd(&written, FdFlags::empty())?;
-            let mut command = Command::new("/proc/self/exe");
-            command.arg0("procblock").arg(CHILD_ARGUMENT);
-            command.args(trampoline::wishes(start, niceness, written.as_raw_fd()));
-            (command, Some((readable, written)))
+/// A group of its own, every signal at its default, none blocked.
+fn attributes() -> io::Result<PosixSpawnAttr> {
+    let mut attributes = PosixSpawnAttr::init()?;
+    attributes.set_flags(
+        PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
+            | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF
+            | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK,
+    )?;
+    attributes.set_pgroup(nix::unistd::Pid::from_raw(0))?;
+    attributes.set_sigdefault(&SigSet::all())?;
+    attributes.set_sigmask(&SigSet::empty())?;
+    Ok(attributes)
+}
+
+/// The program itself, or the trampoline before it with its pipe.
+fn program(start: &Start, niceness: Option<i32>) -> io::Result<Program> {
+    // Processes are counted by the keeper.
+    let set_before = Limits { processes: None, ..start.limits };
+    if start.user.is_none() && set_before == Limits::default() && niceness.is_none() {
+        let arguments = match start.arguments.as_slice() {
+            [] => vec![start.program.clone()],
+            arguments => arguments.to_vec(),
         };
-        for name in RUNNERS_OWN {
-            if std::env::var_os(name).is_some() {
-                command.env_remove(name);
-            }
-        }
-        command.envs(start.environment.iter().map(|(name, value)| (name, value)));
-        Ok((command, pipe))
+        return Ok(Program { path: start.program.clone(), arguments, report: None });
     }
+    let (readable, written) = pipe_with(PipeFlags::CLOEXEC)?;
+    // Inherited for the moment of the start; this process has one thread, so by this child alone.
+    fcntl_setfd(&written, FdFlags::empty())?;
+    let mut arguments = vec![OsString::from("procblock"), CHILD_ARGUMENT.into()];
+    arguments.extend(trampoline::wishes(start, niceness, written.as_raw_fd()));
+    Ok(Program { path: "/proc/self/exe".into(), arguments, report: Some((readable, written)) })
 }
 
 impl Own {
@@ -138,6 +138,18 @@ impl Own {
             error: next(start.descriptors.has_error),
             socket: next(start.descriptors.has_socket),
         }
+    }
+
+    /// Puts each in its place; a descriptor is never below the places, where standard ones and `nothing` are.
+    fn actions(&self, nothing: RawFd) -> nix::Result<PosixSpawnFileActions> {
+        let mut actions = PosixSpawnFileActions::init()?;
+        for (place, own) in (0..).zip([&self.input, &self.output, &self.error]) {
+            actions.add_dup2(own.as_ref().map_or(nothing, AsRawFd::as_raw_fd), place)?;
+        }
+        if let Some(socket) = &self.socket {
+            actions.add_dup2(socket.as_raw_fd(), SOCKET_PLACE)?;
+        }
+        Ok(actions)
     }
 }
 

@@ -4,12 +4,13 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use signal_hook::consts::{
-    SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXFSZ,
+    SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXFSZ,
 };
 
 /// Signals that the keeper passes over: it lives as long as its runner. Being caught, not ignored, each is back at
@@ -24,7 +25,7 @@ pub(super) fn prepare() -> io::Result<()> {
     for signal in PASSED_OVER {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
-    nix::sys::signal::SigSet::empty().thread_set_mask()?;
+    SigSet::empty().thread_set_mask()?;
     close_inherited()?;
     nix::sys::prctl::set_child_subreaper(true)?;
     // Not "procblock": `pkill -9 procblock` would take the keeper with the runner and leave their children to nobody.
@@ -57,11 +58,10 @@ pub(super) fn control_socket() -> io::Result<OwnedFd> {
     Ok(control)
 }
 
-/// Readable when a child ended.
-pub(super) fn child_signals() -> io::Result<UnixStream> {
-    let (readable, written) = UnixStream::pair()?;
-    readable.set_nonblocking(true)?;
-    written.set_nonblocking(true)?;
-    signal_hook::low_level::pipe::register(SIGCHLD, written)?;
-    Ok(readable)
+/// Readable when a child ended. The signal is blocked from here on, in this process and not in its children.
+pub(super) fn child_signals() -> io::Result<SignalFd> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGCHLD);
+    signals.thread_block()?;
+    Ok(SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
 }

@@ -44,6 +44,7 @@ fn what_is_done_or_replaced_or_torn_is_not_put_back() {
         fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.path()).find(|p| *p != path).unwrap();
     let pending = fs::read(&journal).unwrap();
     undo.done(&file, noted);
+    undo.settle();
     let done = fs::read(&journal).unwrap();
     undo.clear();
     assert!(!journal.exists());
@@ -63,4 +64,50 @@ fn what_is_done_or_replaced_or_torn_is_not_put_back() {
     fs::write(&journal, pending).unwrap();
     assert_eq!(Undo::new(0).enter(&path).unwrap(), 0, "another file");
     assert_eq!(column(&path, START - 5, START), [Some(1.0)]);
+}
+
+#[test]
+fn a_note_marks_what_was_done_before_it_in_whatever_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["a.rrd", "b.rrd", "other/c.rrd"].map(|name| folder.path().join(name));
+    let mut undo = Undo::new(0);
+    let mut files = paths.each_ref().map(|path| SeriesFile::open(&one(path, FieldType::Gauge), START).unwrap());
+    for file in &mut files {
+        let noted = undo.note(file).unwrap();
+        file.update_noted([(START, [1.0].as_slice())], &noted).unwrap();
+        undo.done(file, noted);
+        let again = undo.note(file).unwrap();
+        undo.done(file, again);
+    }
+    let pending = |folder: &std::path::Path| {
+        let journals = fs::read_dir(folder)
+            .unwrap()
+            .flatten()
+            .filter(|entry| entry.path().extension().is_some_and(|e| e == "undo"));
+        journals.map(|journal| fs::read(journal.path()).unwrap()).next().unwrap()
+    };
+    // Only the very last one is not marked: it waits for a note after it, or for the end.
+    let states = |bytes: &[u8]| {
+        let header = files[0].header_bytes() as usize;
+        bytes.chunks(23 + "a.rrd".len() + header).map(|entry| entry[0]).collect::<Vec<u8>>()
+    };
+    assert_eq!(states(&pending(folder.path())), b"DDDD");
+    assert_eq!(states(&pending(&folder.path().join("other"))), b"DP");
+    undo.settle();
+    assert_eq!(states(&pending(&folder.path().join("other"))), b"DD");
+}
+
+#[test]
+fn a_file_that_was_replaced_after_it_was_opened_is_opened_anew_with_a_note_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.rrd");
+    let mut file = SeriesFile::open(&one(&path, FieldType::Gauge), START).unwrap();
+    fs::remove_file(&path).unwrap();
+    SeriesFile::open(&one(&path, FieldType::Gauge), START).unwrap();
+    let mut undo = Undo::new(0);
+    let noted = undo.note(&file).unwrap();
+    file.update_noted([(START, [3.0].as_slice())], &noted).unwrap();
+    undo.done(&file, noted);
+    assert!(file.is_current());
+    assert_eq!(column(&path, START - 5, START), [Some(3.0)]);
 }
