@@ -50,6 +50,7 @@ use std::sync::Arc;
 use engine::Engine;
 use engine::fenced::FencedEngine;
 use engine::memory::{MemoryEngine, default_folder};
+use engine::stripes::Stripes;
 use url::EngineUrl;
 
 pub use call::call;
@@ -75,6 +76,8 @@ pub use watch::{
 #[derive(Clone)]
 pub struct Unidist {
     engine: Arc<dyn Engine>,
+    /// Of the guards of locks.
+    stripes: Arc<Stripes>,
 }
 
 impl Unidist {
@@ -87,6 +90,10 @@ impl Unidist {
         Self::builder().open(url)
     }
 
+    pub(crate) fn of(engine: Arc<dyn Engine>) -> Self {
+        Unidist { stripes: Arc::new(Stripes::new(engine.clone())), engine }
+    }
+
     /// Options to open a store with.
     pub fn builder() -> Builder {
         Builder::default()
@@ -94,7 +101,7 @@ impl Unidist {
 
     /// Locks and semaphores.
     pub fn sharedlock(&self) -> SharedLock<'_> {
-        SharedLock { engine: &self.engine }
+        SharedLock { engine: &self.engine, stripes: &self.stripes }
     }
 
     /// Counters.
@@ -138,7 +145,7 @@ impl Unidist {
     /// ```
     #[must_use]
     pub fn fenced(&self, fence: Fence) -> Unidist {
-        Unidist { engine: Arc::new(FencedEngine::new(self.engine.clone(), fence)) }
+        Unidist::of(Arc::new(FencedEngine::new(self.engine.clone(), fence)))
     }
 
     /// Copies of the descriptors that keep this process's locks: a child that inherits one keeps them, too. Until the
@@ -229,12 +236,12 @@ impl Builder {
             EngineUrl::Socket(path) => {
                 let place = Arc::new(engine::node::SocketPlace::new(&path));
                 let engine = engine::node::NodeEngine::open(place, clock, self.limits)?;
-                return Ok(Unidist { engine: Arc::new(engine) });
+                return Ok(Unidist::of(Arc::new(engine)));
             }
             #[cfg(feature = "file")]
             EngineUrl::File { folder, sync } => {
                 let options = engine::file::Options { sync, clock, limits: self.limits, as_client: self.for_children };
-                return Ok(Unidist { engine: Arc::new(engine::file::SharedFile::open(&folder, options)?) });
+                return Ok(Unidist::of(Arc::new(engine::file::SharedFile::open(&folder, options)?)));
             }
         }
         let lock_folder = match self.host_locks {
@@ -242,6 +249,6 @@ impl Builder {
             HostLocks::Folder(path) => Some(path),
             HostLocks::Off => None,
         };
-        Ok(Unidist { engine: Arc::new(MemoryEngine::new(clock, self.limits, lock_folder)) })
+        Ok(Unidist::of(Arc::new(MemoryEngine::new(clock, self.limits, lock_folder))))
     }
 }

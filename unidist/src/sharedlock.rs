@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::stripes::{Stripe, Stripes};
 use crate::engine::{Engine, Grant, HolderKey, LockAnswer, LockTicket};
 use crate::error::Error;
 use crate::name;
@@ -176,7 +177,7 @@ pub(crate) struct LockRequest<'a> {
 /// A lock that is held until the guard is dropped or released, or its lease ends.
 #[must_use = "the lock is released when the guard is dropped"]
 pub struct LockGuard {
-    engine: Arc<dyn Engine>,
+    engine: Arc<Stripe>,
     grant: Grant,
 }
 
@@ -244,6 +245,7 @@ impl fmt::Debug for LockGuard {
 #[derive(Clone, Copy)]
 pub struct SharedLock<'a> {
     pub(crate) engine: &'a Arc<dyn Engine>,
+    pub(crate) stripes: &'a Stripes,
 }
 
 impl<'a> SharedLock<'a> {
@@ -376,7 +378,7 @@ impl<'a> SharedLock<'a> {
     }
 
     fn guard(self, grant: Grant) -> LockGuard {
-        LockGuard { engine: self.engine.clone(), grant }
+        LockGuard { engine: self.stripes.of(&grant.name), grant }
     }
 
     fn grant(self, name: &str, owner: Option<&Owner>, options: &AcquireOptions, stop: &Stop) -> Result<Grant, Error> {

@@ -13,6 +13,7 @@ pub(crate) mod memory;
 #[cfg(feature = "node")]
 pub(crate) mod node;
 pub(crate) mod request;
+pub(crate) mod stripes;
 
 use std::path::Path;
 use std::sync::Arc;

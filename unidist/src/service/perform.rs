@@ -266,7 +266,7 @@ fn state(service: &Inner, ask: Ask) -> Answered {
             sent(&state.scan(&KeyFilter { bucket: &passes, key: &|_| true, one_bucket: bucket.as_deref() })?)
         }
         Ask::StateSearch { search } => {
-            let shared = crate::Unidist { engine: service.engine.clone() };
+            let shared = crate::Unidist::of(service.engine.clone());
             let mut found = shared.sharedstate().search(&search)?;
             found.retain(|entry| !is_private(&entry.bucket));
             sent(&found)

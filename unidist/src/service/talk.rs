@@ -52,7 +52,7 @@ impl Carrier {
         let talk = Arc::new(Talk {
             writer: Mutex::new(writer),
             connection: Connection::new(service.clone(), process),
-            shared: Unidist { engine: service.engine.clone() },
+            shared: Unidist::of(service.engine.clone()),
             owner: format!("process {process}.{}", random_name()),
             waiting: Mutex::default(),
         });

@@ -5,6 +5,7 @@
 //! order of revisions is that in which watchers get them.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
@@ -15,8 +16,45 @@ use crate::watch::{WatchEvent, WatchQueue, WatchSource, check_from};
 /// Changes that are kept for watchers that begin in the past.
 const HISTORY_MAX: usize = 4_096;
 
-/// A store's newest revision, shared by its parts.
-pub(super) type Revision = Arc<AtomicU64>;
+/// Revisions that are drawn at once by who need not give them in order, so that threads do not meet at each.
+const REVISIONS_TAKEN: u64 = 32;
+
+/// A store's newest revision, shared by its parts; on a cache line of its own.
+#[derive(Clone, Default)]
+pub(super) struct Revision(Arc<Newest>);
+
+#[derive(Default)]
+#[repr(align(64))]
+struct Newest(AtomicU64);
+
+impl Revision {
+    /// Draws one, larger than all before.
+    pub(super) fn draw(&self) -> u64 {
+        self.0.0.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Draws one from `taken`, which is filled when it is empty: larger than all that were drawn from there before, and
+    /// nobody else's.
+    pub(super) fn draw_from(&self, taken: &mut Range<u64>) -> u64 {
+        if let Some(revision) = taken.next() {
+            return revision;
+        }
+        let first = self.0.0.fetch_add(REVISIONS_TAKEN, Ordering::SeqCst) + 1;
+        *taken = first + 1..first + REVISIONS_TAKEN;
+        first
+    }
+
+    /// None larger was drawn.
+    pub(super) fn newest(&self) -> u64 {
+        self.0.0.load(Ordering::SeqCst)
+    }
+
+    /// Goes on after this one.
+    #[cfg(feature = "file")]
+    pub(super) fn begin_at(&self, revision: u64) {
+        self.0.0.store(revision, Ordering::SeqCst);
+    }
+}
 
 pub(super) struct Feed<E> {
     revision: Revision,
@@ -49,7 +87,7 @@ impl<E: WatchEvent> Feed<E> {
         if !self.is_noted() {
             let mut told = self.told.lock();
             if !self.is_noted() {
-                told.forgotten = self.revision.load(Ordering::SeqCst);
+                told.forgotten = self.revision.newest();
                 self.is_noted.store(true, Ordering::SeqCst);
             }
         }
@@ -58,7 +96,7 @@ impl<E: WatchEvent> Feed<E> {
     /// Tells the change that `make` describes, given its revision.
     pub(super) fn tell(&self, make: impl FnOnce(u64) -> E) {
         let mut told = self.told.lock();
-        let event = make(self.revision.fetch_add(1, Ordering::SeqCst) + 1);
+        let event = make(self.revision.draw());
         told.watchers.retain(|watcher| match watcher.upgrade() {
             Some(watcher) => {
                 watcher.push(&event);
@@ -76,7 +114,7 @@ impl<E: WatchEvent> Feed<E> {
 
     /// The newest revision. Under a thing's lock: no change of it up to this one is missing there.
     pub(super) fn revision(&self) -> u64 {
-        self.revision.load(Ordering::SeqCst)
+        self.revision.newest()
     }
 
     /// Changes after `from`, or from now on, that pass. `begin` was called.

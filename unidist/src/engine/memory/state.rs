@@ -1,12 +1,15 @@
 //! State in memory: keys in shards, by the hash of bucket and key, with the newest changes of each shard kept.
 //!
-//! A revision is drawn while the key's shard is locked. While anybody watches, it is drawn under the watchers' lock
-//! too, so that each watcher gets changes in the order of revisions; nobody watching, writers of different shards do
-//! not meet. A watcher is registered with all shards locked: no write falls between its past and its future.
+//! A revision is drawn while the key's shard is locked. Before somebody asks for a snapshot, the newest revision or a
+//! watch, a shard takes revisions many at a time and keeps no history: writers of different shards do not meet. From
+//! then on each is larger than all before it in the store, and while anybody watches, it is drawn under the watchers'
+//! lock too, so that each watcher gets changes in the order of revisions. That beginning, and each watcher's, is noted
+//! with all shards locked: no write falls between its past and its future.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -37,6 +40,8 @@ pub(crate) struct MemoryState {
     watch_events_max: usize,
     /// The store's newest revision; counters and queues draw theirs from it, too.
     revision: Revision,
+    /// Whether changes are told and kept; changes once, while all shards are locked.
+    is_noted: AtomicBool,
     watchers: Mutex<Vec<Weak<WatchQueue>>>,
     /// Their number; changes only while all shards are locked or on its way to zero.
     watcher_count: AtomicUsize,
@@ -55,6 +60,8 @@ struct Shard {
     history_bytes: usize,
     /// The newest revision that history no longer has.
     forgotten: u64,
+    /// Revisions that are this shard's to give while nothing is noted.
+    drawn: Range<u64>,
 }
 
 impl MemoryState {
@@ -66,6 +73,7 @@ impl MemoryState {
             keys_max: limits.names_max,
             watch_events_max: limits.watch_events_max,
             revision,
+            is_noted: AtomicBool::new(false),
             watchers: Mutex::default(),
             watcher_count: AtomicUsize::new(0),
             timers,
@@ -92,11 +100,32 @@ impl MemoryState {
         self.shards.iter().map(|shard| shard.0.write()).collect()
     }
 
-    /// Draws the change's revision, tells watchers and keeps it for those to come. The shard is locked.
-    fn publish(&self, shard: &mut Shard, mut event: StateEvent, bytes: usize) -> u64 {
+    /// Has changes told and kept from here on. Whoever reads or writes a key after this sees all that was not noted.
+    fn begin_noting(&self) {
+        if self.is_noted.load(Ordering::Acquire) {
+            return;
+        }
+        let mut shards = self.write_all();
+        if !self.is_noted.load(Ordering::Acquire) {
+            let newest = self.revision.newest();
+            for shard in &mut shards {
+                shard.forgotten = newest;
+                shard.drawn = 0..0;
+            }
+            self.is_noted.store(true, Ordering::Release);
+        }
+    }
+
+    /// Draws the revision of the change that `make` describes, tells watchers and keeps it for those to come. The shard
+    /// is locked.
+    fn publish(&self, shard: &mut Shard, bytes: usize, make: impl FnOnce() -> StateEvent) -> u64 {
+        if !self.is_noted.load(Ordering::Relaxed) {
+            return self.revision.draw_from(&mut shard.drawn);
+        }
+        let mut event = make();
         if self.watcher_count.load(Ordering::SeqCst) > 0 {
             let mut watchers = self.watchers.lock();
-            event.revision = self.revision.fetch_add(1, Ordering::SeqCst) + 1;
+            event.revision = self.revision.draw();
             watchers.retain(|watcher| match watcher.upgrade() {
                 Some(watcher) => {
                     watcher.push(&event);
@@ -106,7 +135,7 @@ impl MemoryState {
             });
             self.watcher_count.store(watchers.len(), Ordering::SeqCst);
         } else {
-            event.revision = self.revision.fetch_add(1, Ordering::SeqCst) + 1;
+            event.revision = self.revision.draw();
         }
         let revision = event.revision;
         shard.history.push_back((event, bytes));
@@ -159,8 +188,8 @@ impl MemoryState {
         let bucket_name = shard.buckets.get_key_value(bucket)?.0.clone();
         let entry = self.unlink(shard, bucket, hashed)?;
         let key_name = entry.key;
-        let gone = StateEvent { bucket: bucket_name.clone(), key: key_name.clone(), revision: 0, change };
-        let revision = self.publish(shard, gone, 0);
+        let gone = || StateEvent { bucket: bucket_name.clone(), key: key_name.clone(), revision: 0, change };
+        let revision = self.publish(shard, 0, gone);
         self.records.add(bucket, || Recorded::State { bucket: bucket_name, key: key_name, revision, kept: None });
         Some(entry.value)
     }
@@ -176,7 +205,7 @@ impl MemoryState {
         };
         let key: Arc<str> = Arc::from(write.key);
         let value = Arc::new(write.value);
-        let revision = self.publish(shard, set_event(&bucket, &key, &value), write.bytes);
+        let revision = self.publish(shard, write.bytes, || set_event(&bucket, &key, &value));
         let expires = self.start_expiry(&bucket, &key, write.options.time_to_live);
         let entry = Entry { key, value, revision, expires };
         self.record(&bucket, &entry);
@@ -193,7 +222,7 @@ impl MemoryState {
         let (bucket, keys) = shard.buckets.get_key_value(write.bucket)?;
         let (bucket, key) = (bucket.clone(), keys.get(hash, write.key)?.key.clone());
         let value = Arc::new(write.value);
-        let revision = self.publish(shard, set_event(&bucket, &key, &value), write.bytes);
+        let revision = self.publish(shard, write.bytes, || set_event(&bucket, &key, &value));
         let expires = self.start_expiry(&bucket, &key, write.options.time_to_live);
         let entry = shard.buckets.get_mut(&bucket)?.get_mut(hash, &key)?;
         let before = std::mem::replace(entry, Entry { key, value, revision, expires });
@@ -227,8 +256,8 @@ impl MemoryState {
         let found = self.unlink(&mut shard, bucket, (hash, key)).map_or(0, |entry| entry.revision);
         if found != kept.as_ref().map_or(0, |kept| kept.revision) {
             let change = kept.as_ref().map_or(Change::Removed, |kept| Change::Set(kept.value.clone()));
-            let event = StateEvent { bucket: Arc::from(bucket), key: Arc::from(key), revision: 0, change };
-            self.publish(&mut shard, event, 0);
+            let event = || StateEvent { bucket: Arc::from(bucket), key: Arc::from(key), revision: 0, change };
+            self.publish(&mut shard, 0, event);
         }
         if let Some(kept) = kept {
             self.put_kept(&mut shard, bucket, (hash, key), kept);
@@ -253,13 +282,14 @@ impl MemoryState {
     pub(crate) fn begin_at(&self, revision: u64) {
         for mut shard in self.write_all() {
             shard.forgotten = revision;
+            shard.drawn = 0..0;
         }
-        self.revision.store(revision, Ordering::SeqCst);
+        self.revision.begin_at(revision);
     }
 
     #[cfg(feature = "file")]
     pub(crate) fn newest_revision(&self) -> u64 {
-        self.revision.load(Ordering::SeqCst)
+        self.revision.newest()
     }
 
     fn entry_of(&self, bucket: &Arc<str>, entry: &Entry) -> StateEntry {
@@ -337,6 +367,7 @@ impl State for MemoryState {
     }
 
     fn scan(&self, filter: &KeyFilter<'_>) -> Result<(Vec<StateEntry>, u64), Error> {
+        self.begin_noting();
         let shards = self.read_all();
         let mut found = Vec::new();
         for shard in &shards {
@@ -351,7 +382,7 @@ impl State for MemoryState {
             }
         }
         // Every shard is locked for reading: no write is between drawing its revision and being seen here.
-        Ok((found, self.revision.load(Ordering::SeqCst)))
+        Ok((found, self.revision.newest()))
     }
 
     fn buckets(&self) -> Result<Vec<Arc<str>>, Error> {
@@ -367,22 +398,24 @@ impl State for MemoryState {
     }
 
     fn revision(&self) -> Result<u64, Error> {
-        Ok(self.revision.load(Ordering::SeqCst))
+        self.begin_noting();
+        Ok(self.revision.newest())
     }
 
     fn watch(&self, filter: WatchFilter, from: Option<u64>) -> Result<Arc<dyn WatchSource>, Error> {
+        self.begin_noting();
         let shards = self.write_all();
         let mut past: Vec<&StateEvent> = Vec::new();
         if let Some(from) = from {
             let forgotten = shards.iter().map(|shard| shard.forgotten).max().unwrap_or(0);
-            check_from::<StateEvent>(from, forgotten, self.revision.load(Ordering::SeqCst))?;
+            check_from::<StateEvent>(from, forgotten, self.revision.newest())?;
             let events = shards.iter().flat_map(|shard| shard.history.iter().map(|(event, _)| event));
             past = events.filter(|event| event.revision > from).collect();
             past.sort_by_key(|event| event.revision);
         }
         let passes = move |event: &StateEvent| filter.passes(&event.bucket, &event.key);
         let queue = WatchQueue::beginning_with(passes, self.watch_events_max, past.into_iter());
-        queue.is_complete_up_to(self.revision.load(Ordering::SeqCst));
+        queue.is_complete_up_to(self.revision.newest());
         let mut watchers = self.watchers.lock();
         watchers.retain(|watcher| watcher.strong_count() > 0);
         watchers.push(Arc::downgrade(&queue));
