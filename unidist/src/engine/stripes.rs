@@ -8,9 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 use super::Engine;
 
-const STRIPES: usize = 32;
-/// An allocation is at least this far from the next one, in bits of its address.
-const ADDRESS_BITS: u32 = 5;
+const STRIPES_BITS: u32 = 5;
+const STRIPES: usize = 1 << STRIPES_BITS;
 
 /// Keeps an engine open. The count of its holders is on a cache line of its own.
 #[repr(align(64))]
@@ -38,9 +37,10 @@ impl Stripes {
     /// The share of the thing whose name this is; equal names share it as long as they are one allocation.
     pub(crate) fn of(&self, name: &Arc<str>) -> Arc<Stripe> {
         let make = || (0..STRIPES).map(|_| Arc::new(Stripe(self.engine.clone()))).collect();
-        let address = name.as_ptr().addr() >> ADDRESS_BITS;
-        // Multiplied, because allocations of one size are often the same distance apart.
-        let index = (address.wrapping_mul(0x9e37_79b9) >> 16) % STRIPES;
+        // The highest bits of the product depend on every bit of the address; allocations of different threads may differ
+        // in few of them.
+        let product = (name.as_ptr().addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let index = (product >> (u64::BITS - STRIPES_BITS)) as usize;
         match self.stripes.get_or_init(make).get(index) {
             Some(stripe) => stripe.clone(),
             None => Arc::new(Stripe(self.engine.clone())),
