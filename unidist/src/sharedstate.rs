@@ -1,7 +1,9 @@
 //! Shared state: JSON values under a key, in buckets.
 //!
-//! Each write has a revision, larger than all before it in the store; compare-and-set goes by it. A bucket exists while
-//! it has a key. A key with a time to live is gone at its time. What is read is a copy or shared and never changes
+//! Each write has a revision, no other's and larger than all before it of its key; compare-and-set goes by it. From the
+//! first `revision`, `bucket`, `keys`, `search` or `watch` on, which `memory:` and `file:` note, it is larger than all
+//! before it in the store, too, and changes are kept for watches that begin in the past. A bucket exists while it has a
+//! key. A key with a time to live is gone at its time. What is read is a copy or shared and never changes
 //! under the reader. Reads of several keys (`bucket`, `keys`, `search`) show one moment.
 
 use std::collections::BTreeMap;
@@ -281,7 +283,8 @@ impl SharedState<'_> {
     /// Follows changes: those after the revision `from`, or from now on. No change is lost or told twice.
     ///
     /// # Errors
-    /// `FellBehind` when the store no longer knows all changes since `from`; a bad name.
+    /// `FellBehind` when the store no longer knows all changes since `from`, or nobody asked for its revision before
+    /// that: ask (`revision`, `bucket`) first, then change something, then watch; a bad name.
     pub fn watch(self, filter: WatchFilter, from: Option<u64>) -> Result<Watcher, Error> {
         if let Some(bucket) = &filter.bucket {
             name::check("bucket", bucket)?;

@@ -26,7 +26,7 @@ impl Deref for Stripe {
 /// What the guards of one store take their share from; made with the first guard.
 pub(crate) struct Stripes {
     engine: Arc<dyn Engine>,
-    stripes: OnceLock<Vec<Arc<Stripe>>>,
+    stripes: OnceLock<[Arc<Stripe>; STRIPES]>,
 }
 
 impl Stripes {
@@ -36,7 +36,7 @@ impl Stripes {
 
     /// The share of the thing whose name this is; equal names share it as long as they are one allocation.
     pub(crate) fn of(&self, name: &Arc<str>) -> Arc<Stripe> {
-        let make = || (0..STRIPES).map(|_| Arc::new(Stripe(self.engine.clone()))).collect();
+        let make = || std::array::from_fn(|_| Arc::new(Stripe(self.engine.clone())));
         // The highest bits of the product depend on every bit of the address; allocations of different threads may differ
         // in few of them.
         let product = (name.as_ptr().addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -191,6 +191,8 @@ proptest! {
             let state = store.shared.sharedstate();
             let mut model = StateModel::new();
             let mut now = 0;
+            // From here on revisions are in the order of the changes.
+            state.revision().unwrap();
             for step in &steps {
                 match step {
                     StateStep::Set(key, value, ttl) => {

@@ -3,6 +3,8 @@
 mod counters;
 mod queues;
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use crate::common::{AT_ONCE, Store, each_engine, each_engine_with, seconds, until};
@@ -84,6 +86,7 @@ fn a_slow_watcher_is_told_that_it_fell_behind_and_does_not_grow() {
 fn a_watch_from_a_forgotten_or_unreached_revision_is_refused() {
     each_engine(|Store { shared, .. }| {
         let state = shared.sharedstate();
+        assert_eq!(state.revision().unwrap(), 0);
         for number in 0..1_000 {
             state.set("b", "k", json!(number)).unwrap();
         }
@@ -92,6 +95,66 @@ fn a_watch_from_a_forgotten_or_unreached_revision_is_refused() {
             assert_eq!(error.code(), "fell_behind", "{from}");
         }
         assert_eq!(drain(&state.watch(all(), Some(900)).unwrap()).len(), 100);
+    });
+}
+
+#[test]
+fn before_somebody_asks_revisions_rise_for_each_key_and_no_watch_begins_there() {
+    each_engine(|Store { shared, .. }| {
+        let state = shared.sharedstate();
+        let write = |key: usize| state.set("b", &key.to_string(), json!(0)).unwrap();
+        let mut written: Vec<Vec<u64>> = (0..50).map(|key| (0..50).map(|_| write(key)).collect()).collect();
+        let asked = state.revision().unwrap();
+        for from in [0, written[0][49]] {
+            let error = state.watch(all(), Some(from)).map(|_| ()).unwrap_err();
+            assert_eq!(error.code(), "fell_behind", "{from}");
+        }
+        let after: Vec<u64> = (0..50).map(write).collect();
+        assert!(after.iter().copied().eq((asked + 1)..=(asked + 50)));
+        assert_eq!(drain(&state.watch(all(), Some(asked)).unwrap()).len(), 50);
+        for (key, revisions) in written.iter_mut().enumerate() {
+            revisions.push(after[key]);
+            assert!(revisions.is_sorted_by(|a, b| a < b), "{key}");
+        }
+        let mut every = written.concat();
+        every.sort_unstable();
+        assert!(every.is_sorted_by(|a, b| a < b));
+    });
+}
+
+#[test]
+fn a_watch_that_is_the_first_to_ask_misses_nothing_of_writers_that_write_meanwhile() {
+    each_engine_with(Limits { watch_events_max: 1_000_000, ..Limits::default() }, |Store { shared, .. }| {
+        let begun = std::sync::Barrier::new(9);
+        let (snapshot, watcher) = std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let (shared, begun) = (&shared, &begun);
+                scope.spawn(move || {
+                    begun.wait();
+                    for number in 0..100 {
+                        shared.sharedstate().set("b", &thread.to_string(), json!(number)).unwrap();
+                    }
+                });
+            }
+            begun.wait();
+            let snapshot = shared.sharedstate().bucket("b").unwrap();
+            let watcher = shared.sharedstate().watch(all(), Some(snapshot.revision)).unwrap();
+            (snapshot, watcher)
+        });
+        let mut seen: BTreeMap<String, i64> = BTreeMap::new();
+        for (key, entry) in &snapshot.entries {
+            assert!(entry.revision <= snapshot.revision);
+            seen.insert(key.clone(), entry.value.as_i64().unwrap());
+        }
+        let mut last = snapshot.revision;
+        let stop = Stop::new();
+        while let Ok(Some(event)) = watcher.next(AT_ONCE, &stop) {
+            let number = seen.entry(event.key.to_string()).or_insert(-1);
+            (*number, last) = (*number + 1, last + 1);
+            assert_eq!((event.change, event.revision), (Change::Set(std::sync::Arc::new(json!(*number))), last));
+        }
+        assert!(seen.len() == 8 && seen.values().all(|number| *number == 99), "{seen:?}");
+        assert_eq!(last, shared.sharedstate().revision().unwrap());
     });
 }
 
