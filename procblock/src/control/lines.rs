@@ -29,17 +29,24 @@ pub(super) enum Next {
 }
 
 impl<R: AsyncRead + Unpin> LineReader<R> {
-    pub(super) fn new(reader: R, line_max: usize) -> Self {
-        LineReader { reader, buffer: Vec::new(), searched: 0, line_max }
+    /// Goes on where another reader stopped, which had read so much already.
+    pub(super) fn after(read: Vec<u8>, reader: R, line_max: usize) -> Self {
+        LineReader { reader, buffer: read, searched: 0, line_max }
     }
 
     pub(super) fn get_ref(&self) -> &R {
         &self.reader
     }
 
-    /// What was read and not yet cut.
-    pub(super) fn into_rest(self) -> Vec<u8> {
-        self.buffer
+    /// What is read from, and what was read and not yet cut.
+    pub(super) fn into_parts(self) -> (R, Vec<u8>) {
+        (self.reader, self.buffer)
+    }
+
+    /// The line that came last comes next once more.
+    pub(super) fn put_back(&mut self, line: &[u8]) {
+        self.buffer = [line, b"\n", &self.buffer].concat();
+        self.searched = 0;
     }
 
     pub(super) async fn next(&mut self) -> Next {
@@ -77,7 +84,7 @@ mod tests {
     use super::*;
 
     async fn all(text: &[u8], line_max: usize) -> Vec<Next> {
-        let mut lines = LineReader::new(text, line_max);
+        let mut lines = LineReader::after(Vec::new(), text, line_max);
         let mut found = Vec::new();
         loop {
             let next = lines.next().await;
@@ -104,7 +111,7 @@ mod tests {
     #[tokio::test]
     async fn a_cancelled_read_loses_nothing() {
         let (mut writer, reader) = tokio::io::duplex(64);
-        let mut lines = LineReader::new(reader, 100);
+        let mut lines = LineReader::after(Vec::new(), reader, 100);
         tokio::io::AsyncWriteExt::write_all(&mut writer, b"ab").await.unwrap();
         tokio::select! {
             biased;

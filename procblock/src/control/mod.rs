@@ -4,6 +4,7 @@
 //! [`Server`] answers on `NAME.sock` in a folder of this user alone: a JSON object a line, the instance's own calls and
 //! every shared function by name. Commands find instances and talk to them with the blocking [`Client`].
 
+mod busy;
 mod calls;
 mod claim;
 mod client;

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use unidist::Stop;
 use unidist::service::Service;
 
+use super::busy::THREADS_MAX;
 use super::claim::Claim;
 use super::connection::serve;
 use super::folder::FolderError;
@@ -65,6 +66,8 @@ pub(super) struct Shared {
     pub(super) calls: Arc<dyn Calls>,
     /// Requested when the instance has ended: connections send what they have and close.
     pub(super) ending: Stop,
+    /// Threads for connections whose calls come fast.
+    pub(super) threads: Arc<Semaphore>,
 }
 
 /// Answers on a socket until it is dropped, which removes the socket and frees the name.
@@ -97,7 +100,8 @@ impl Server {
         std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).map_err(refuse)?;
         let (slots, ending) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Stop::new());
         let hello = first_line(&hello, calls.store());
-        let shared = Arc::new(Shared { hello, calls, ending: ending.clone() });
+        let threads = Arc::new(Semaphore::new(THREADS_MAX));
+        let shared = Arc::new(Shared { hello, calls, ending: ending.clone(), threads });
         let accepting = tokio::spawn(accept(listener, shared, Arc::clone(&slots)));
         Ok(Server { accepting, claim, slots, ending })
     }

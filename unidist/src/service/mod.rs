@@ -5,7 +5,8 @@
 //! session, that of one client process; a client has as many connections as it has calls under way. When the last one
 //! is closed, the session ends: its locks are free, its waits are over, messages that it was not told of go back. A
 //! [`Server`] serves a socket with threads, as a `file:` store does by itself; a program with a socket of its own, such
-//! as procblock, gives the connections of other stores to a [`Carrier`].
+//! as procblock, gives the connections of other stores to a [`Carrier`], and reads its own ones with the same
+//! [`LineReader`] and [`Eager`].
 
 mod connection;
 #[cfg_attr(not(feature = "file"), allow(dead_code, reason = "only the clients of a file: store outlive its owner"))]
@@ -41,7 +42,7 @@ pub use self::server::Server;
 use self::session::Session;
 pub use self::talk::{Begin, Carrier};
 use self::tasks::Tasks;
-pub use crate::wire::{BadRequest, Hello, LINE_BYTES_MAX, Request};
+pub use crate::wire::{BadRequest, Eager, Hello, LINE_BYTES_MAX, LineReader, Next, Request};
 
 /// Sessions at once.
 const SESSIONS_MAX: usize = 4_096;

@@ -64,7 +64,7 @@ impl Carrier {
         let mut lines = LineReader::after(read, Eager::new(stream), LINE_BYTES_MAX);
         let mut notes = None;
         loop {
-            match lines.next() {
+            match lines.next_line() {
                 Ok(Next::Line(line)) => {
                     if talk.answer(line, &service, &mut notes).is_err() {
                         break;

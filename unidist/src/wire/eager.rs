@@ -18,18 +18,26 @@ const LOOK_MAX: Duration = Duration::from_micros(12);
 /// A line that came within this is followed by another such one, as a rule.
 const FAST: Duration = Duration::from_micros(40);
 
-pub(crate) struct Eager {
+/// A stream that blocks, read so.
+pub struct Eager {
     stream: UnixStream,
     was_fast: bool,
 }
 
 impl Eager {
-    pub(crate) fn new(stream: UnixStream) -> Self {
+    /// Reads from this stream.
+    pub fn new(stream: UnixStream) -> Self {
         Eager { stream, was_fast: false }
     }
 
-    pub(crate) fn stream(&self) -> &UnixStream {
+    /// The stream.
+    pub fn stream(&self) -> &UnixStream {
         &self.stream
+    }
+
+    /// The stream, of which nothing that was read is kept here.
+    pub fn into_stream(self) -> UnixStream {
+        self.stream
     }
 
     /// None: nothing came while it was looked.

@@ -9,7 +9,7 @@ const PIECE: usize = 16 * 1024;
 const SPARE_MAX: usize = 1024 * 1024;
 
 /// Cuts a stream into lines.
-pub(crate) struct LineReader<R> {
+pub struct LineReader<R> {
     reader: R,
     buffer: Vec<u8>,
     /// Where the next line begins.
@@ -18,7 +18,7 @@ pub(crate) struct LineReader<R> {
 }
 
 /// What came next.
-pub(crate) enum Next<'a> {
+pub enum Next<'a> {
     /// A line without its end.
     Line(&'a [u8]),
     /// A line over the limit; nothing after it can be read.
@@ -28,21 +28,32 @@ pub(crate) enum Next<'a> {
 }
 
 impl<R: Read> LineReader<R> {
-    pub(crate) fn new(reader: R, line_max: usize) -> Self {
+    /// Lines of at most `line_max` bytes.
+    pub fn new(reader: R, line_max: usize) -> Self {
         LineReader { reader, buffer: Vec::new(), start: 0, line_max }
     }
 
     /// Goes on where another reader stopped, which had read so much already.
-    pub(crate) fn after(read: Vec<u8>, reader: R, line_max: usize) -> Self {
+    pub fn after(read: Vec<u8>, reader: R, line_max: usize) -> Self {
         LineReader { reader, buffer: read, start: 0, line_max }
     }
 
-    pub(crate) fn get_ref(&self) -> &R {
+    /// What is read from.
+    pub fn get_ref(&self) -> &R {
         &self.reader
     }
 
+    /// What is read from, and what was read and not yet cut.
+    pub fn into_parts(mut self) -> (R, Vec<u8>) {
+        self.buffer.drain(..self.start);
+        (self.reader, self.buffer)
+    }
+
     /// Blocks until there is a line.
-    pub(crate) fn next(&mut self) -> io::Result<Next<'_>> {
+    ///
+    /// # Errors
+    /// Those of reading; nothing that was read is lost by one, so that a time-out can be followed by another try.
+    pub fn next_line(&mut self) -> io::Result<Next<'_>> {
         self.buffer.drain(..self.start);
         self.start = 0;
         if self.buffer.capacity() > self.buffer.len() + SPARE_MAX {
@@ -93,7 +104,7 @@ mod tests {
         let mut lines = LineReader::new(text, line_max);
         let mut found = Vec::new();
         loop {
-            match lines.next().unwrap() {
+            match lines.next_line().unwrap() {
                 Next::Line(line) => found.push(String::from_utf8_lossy(line).into_owned()),
                 Next::TooLong => found.push("too long".to_owned()),
                 Next::End => found.push("end".to_owned()),

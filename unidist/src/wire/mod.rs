@@ -14,9 +14,9 @@ mod lines;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use self::eager::Eager;
+pub use self::eager::Eager;
 pub(crate) use self::fault::{error_of, fault_of};
-pub(crate) use self::lines::{LineReader, Next};
+pub use self::lines::{LineReader, Next};
 
 /// The version of the protocol, the value of `unidist` in the first line.
 pub(crate) const PROTOCOL: u64 = 1;

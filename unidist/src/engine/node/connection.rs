@@ -70,7 +70,7 @@ impl Connection {
         stream.set_read_timeout(Some(HELLO_MAX)).map_err(|_| Broken::Gone)?;
         let mut lines = LineReader::new(Eager::new(reader), LINE_BYTES_MAX);
         let foreign = || unreachable("what answers there is no store of this kind".to_owned());
-        let hello: Hello = match lines.next() {
+        let hello: Hello = match lines.next_line() {
             Ok(Next::Line(line)) => read_json(line).map_err(|_| foreign())?,
             Ok(Next::TooLong) => return Err(foreign()),
             Ok(Next::End) => return Err(Broken::Gone),
@@ -111,7 +111,7 @@ impl Connection {
     }
 
     pub(super) fn read(&mut self) -> Result<Result<Value, Error>, Broken> {
-        match self.lines.next() {
+        match self.lines.next_line() {
             Ok(Next::Line(line)) => {
                 let reply: Reply = read_json(line).map_err(|_| Broken::Gone)?;
                 Ok(reply.error.map_or(Ok(reply.result), |fault| Err(error_of(&fault))))
