@@ -19,11 +19,12 @@ use crate::yaml::to_yaml;
 const KEY_PLACEHOLDERS: [&str; 3] = ["%(key)s", "${key}", "%s"];
 
 /// The functions that change a bucket.
-const WRITES: [&str; 6] = [
+const WRITES: [&str; 7] = [
     "sharedstate.set",
     "sharedstate.get_set",
     "sharedstate.set_if_missing",
     "sharedstate.compare_and_set",
+    "sharedstate.compare_and_remove",
     "sharedstate.remove",
     "sharedstate.remove_bucket",
 ];

@@ -55,12 +55,12 @@ pub struct Bucket {
     pub revision: u64,
 }
 
-/// What a compare-and-set did.
+/// What a compare-and-set or compare-and-remove did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Compared<T> {
-    /// It wrote: the new revision, and what the operation returns.
+    /// It was done: the revision of the change, and what the operation returns.
     Set(u64, T),
-    /// The key has another revision (0: it does not exist); nothing was written.
+    /// The key has another revision (0: it does not exist); nothing was changed.
     Differs(u64),
 }
 
@@ -193,15 +193,25 @@ impl SharedState<'_> {
     /// # Errors
     /// As `set`.
     pub fn compare_and_set(self, bucket: &str, key: &str, revision: u64, value: Value) -> Result<Compared<()>, Error> {
-        Ok(
-            match self.write(
-                StateWrite { bucket, key, value, bytes: 0, options: &PLAIN, wants_before: false },
-                Condition::Revision(revision),
-            )? {
-                Compared::Set(revision, _) => Compared::Set(revision, ()),
-                Compared::Differs(found) => Compared::Differs(found),
-            },
-        )
+        self.compare_and_set_with(bucket, key, revision, (value, &PLAIN))
+    }
+
+    /// `compare_and_set` with options: of a write that is not done, the key keeps its time to live.
+    ///
+    /// # Errors
+    /// As `set`.
+    pub fn compare_and_set_with(
+        self,
+        bucket: &str,
+        key: &str,
+        revision: u64,
+        (value, options): (Value, &SetOptions),
+    ) -> Result<Compared<()>, Error> {
+        let write = StateWrite { bucket, key, value, bytes: 0, options, wants_before: false };
+        Ok(match self.write(write, Condition::Revision(revision))? {
+            Compared::Set(revision, _) => Compared::Set(revision, ()),
+            Compared::Differs(found) => Compared::Differs(found),
+        })
     }
 
     /// Removes the key and returns what it was.
@@ -212,6 +222,22 @@ impl SharedState<'_> {
         check(bucket, key)?;
         let removed = self.engine.state().remove(bucket, key)?;
         Ok(removed.map(|value| Arc::try_unwrap(value).unwrap_or_else(|value| Value::clone(&value))))
+    }
+
+    /// Removes the key if its revision is still `revision`, and returns the revision of the removal and the value. A key
+    /// that does not exist is never removed: it has the revision 0, also for who asks for that.
+    ///
+    /// # Errors
+    /// A bad name.
+    pub fn compare_and_remove(self, bucket: &str, key: &str, revision: u64) -> Result<Compared<Value>, Error> {
+        check(bucket, key)?;
+        Ok(match self.engine.state().compare_and_remove(bucket, key, revision)? {
+            Compared::Set(revision, Some(value)) => {
+                Compared::Set(revision, Arc::try_unwrap(value).unwrap_or_else(|value| Value::clone(&value)))
+            }
+            Compared::Set(..) => Compared::Differs(0),
+            Compared::Differs(found) => Compared::Differs(found),
+        })
     }
 
     /// Removes all keys of the bucket and returns how many.

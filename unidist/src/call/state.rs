@@ -37,9 +37,18 @@ pub(super) fn changes<'a>(shared: &'a Unidist, arguments: Arguments<'a>) -> Wait
     })
 }
 
+pub(super) fn compare_and_remove(shared: &Unidist, arguments: &Arguments<'_>) -> Answer {
+    let (bucket, key) = (arguments.text(0)?, arguments.text(1)?);
+    Ok(match shared.sharedstate().compare_and_remove(bucket, key, arguments.count(2)?)? {
+        Compared::Set(revision, _) => json!({"is_removed": true, "revision": revision}),
+        Compared::Differs(revision) => json!({"is_removed": false, "revision": revision}),
+    })
+}
+
 pub(super) fn compare_and_set(shared: &Unidist, arguments: &Arguments<'_>) -> Answer {
     let (bucket, key, value) = (arguments.text(0)?, arguments.text(1)?, arguments.value(3)?.clone());
-    let compared = shared.sharedstate().compare_and_set(bucket, key, arguments.count(2)?, value)?;
+    let (revision, options) = (arguments.count(2)?, options(arguments)?);
+    let compared = shared.sharedstate().compare_and_set_with(bucket, key, revision, (value, &options))?;
     Ok(match compared {
         Compared::Set(revision, ()) => json!({"is_set": true, "revision": revision}),
         Compared::Differs(revision) => json!({"is_set": false, "revision": revision}),

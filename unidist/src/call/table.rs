@@ -397,11 +397,19 @@ pub static FUNCTIONS: &[FunctionSpec] = &[
         run: Run::Later(state::changes),
     },
     FunctionSpec {
-        name: "sharedstate.compare_and_set",
-        arguments: "bucket, key, revision, value, {fence}",
-        summary: "Writes the key if it still has this revision (0: does not exist): `{is_set, revision}`.",
-        positions: &[required("bucket"), required("key"), required("revision"), any("value")],
+        name: "sharedstate.compare_and_remove",
+        arguments: "bucket, key, revision, {fence}",
+        summary: "Removes the key if it still has this revision: `{is_removed, revision}`, the revision that of the removal or the one it has (0: does not exist).",
+        positions: &[required("bucket"), required("key"), required("revision")],
         options: &["fence"],
+        run: Run::Now(state::compare_and_remove),
+    },
+    FunctionSpec {
+        name: "sharedstate.compare_and_set",
+        arguments: "bucket, key, revision, value, {time_to_live, fence}",
+        summary: "Writes the key, for `time_to_live` seconds (for ever), if it still has this revision (0: does not exist): `{is_set, revision}`.",
+        positions: &[required("bucket"), required("key"), required("revision"), any("value")],
+        options: &["time_to_live", "fence"],
         run: Run::Now(state::compare_and_set),
     },
     FunctionSpec {

@@ -164,6 +164,15 @@ impl State for FencedEngine {
         self.change(|engine| engine.state().remove(bucket, key))
     }
 
+    fn compare_and_remove(
+        &self,
+        bucket: &str,
+        key: &str,
+        revision: u64,
+    ) -> Result<Compared<Option<Arc<Value>>>, Error> {
+        self.change(|engine| engine.state().compare_and_remove(bucket, key, revision))
+    }
+
     fn remove_bucket(&self, bucket: &str) -> Result<usize, Error> {
         self.change(|engine| engine.state().remove_bucket(bucket))
     }

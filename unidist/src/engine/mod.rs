@@ -124,6 +124,9 @@ pub(crate) trait State: Send + Sync {
     /// Sets when `condition` holds for the revision that is there (0: no key). The inner error is that revision.
     fn set(&self, write: StateWrite<'_>, condition: Condition) -> Result<Compared<Option<Arc<Value>>>, Error>;
     fn remove(&self, bucket: &str, key: &str) -> Result<Option<Arc<Value>>, Error>;
+    /// Removes a key that has this revision; what is returned is the revision of the removal and the value.
+    fn compare_and_remove(&self, bucket: &str, key: &str, revision: u64)
+    -> Result<Compared<Option<Arc<Value>>>, Error>;
     fn remove_bucket(&self, bucket: &str) -> Result<usize, Error>;
     /// The entries that the filter lets through, in no order, at one moment, with the revision of that moment.
     fn scan(&self, filter: &KeyFilter<'_>) -> Result<(Vec<StateEntry>, u64), Error>;

@@ -20,7 +20,9 @@ pub(super) fn check(ask: &Ask) -> Result<(), Error> {
         | Ask::LockHas { name, .. }
         | Ask::LockHolders { name }
         | Ask::LockWaiting { name } => shared("lock", name),
-        Ask::StateEntry { bucket, key } | Ask::StateRemove { bucket, key } => in_bucket(bucket, key),
+        Ask::StateEntry { bucket, key }
+        | Ask::StateRemove { bucket, key }
+        | Ask::StateCompareAndRemove { bucket, key, .. } => in_bucket(bucket, key),
         Ask::StateSet(ask) => in_bucket(&ask.bucket, &ask.key),
         Ask::StateRemoveBucket { bucket } => shared("bucket", bucket),
         Ask::QueueAdd(ask) => {

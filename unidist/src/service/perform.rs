@@ -66,6 +66,7 @@ impl Session {
             Ask::StateEntry { .. }
             | Ask::StateSet(_)
             | Ask::StateRemove { .. }
+            | Ask::StateCompareAndRemove { .. }
             | Ask::StateRemoveBucket { .. }
             | Ask::StateScan { .. }
             | Ask::StateSearch { .. }
@@ -260,6 +261,9 @@ fn state(service: &Inner, ask: Ask) -> Answered {
         Ask::StateEntry { bucket, key } => sent(&state.entry(&bucket, &key)?),
         Ask::StateSet(ask) => set(service, ask),
         Ask::StateRemove { bucket, key } => answer(&state.remove(&bucket, &key)?),
+        Ask::StateCompareAndRemove { bucket, key, revision } => {
+            answer(&state.compare_and_remove(&bucket, &key, revision)?)
+        }
         Ask::StateRemoveBucket { bucket } => answer(&state.remove_bucket(&bucket)?),
         Ask::StateScan { bucket } => {
             let passes = |name: &str| !is_private(name) && bucket.as_deref().is_none_or(|only| only == name);

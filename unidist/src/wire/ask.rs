@@ -77,6 +77,11 @@ pub(crate) enum Ask {
         bucket: String,
         key: String,
     },
+    StateCompareAndRemove {
+        bucket: String,
+        key: String,
+        revision: u64,
+    },
     StateRemoveBucket {
         bucket: String,
     },
@@ -298,6 +303,7 @@ impl Ask {
                 | Ask::CounterRemove { .. }
                 | Ask::StateSet(_)
                 | Ask::StateRemove { .. }
+                | Ask::StateCompareAndRemove { .. }
                 | Ask::StateRemoveBucket { .. }
                 | Ask::QueueAdd(_)
                 | Ask::QueueRequest { .. }

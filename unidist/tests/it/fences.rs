@@ -22,6 +22,7 @@ fn changes(shared: &Unidist) -> Vec<Result<(), Error>> {
         state.set("b", "k", json!(1)).map(drop),
         state.get_set("b", "k", json!(1)).map(drop),
         state.compare_and_set("b", "k", 0, json!(1)).map(drop),
+        state.compare_and_remove("b", "k", 1).map(drop),
         state.remove("b", "k").map(drop),
         state.remove_bucket("b").map(drop),
         queues.configure("q", QueueOptions::default()),

@@ -69,6 +69,74 @@ fn compare_and_set_writes_only_on_the_revision_that_is_there() {
 }
 
 #[test]
+fn compare_and_remove_removes_only_the_revision_that_is_there() {
+    each_engine(|store| {
+        let state = store.shared.sharedstate();
+        for revision in [0, 1] {
+            assert_eq!(state.compare_and_remove("b", "k", revision).unwrap(), Compared::Differs(0));
+        }
+        let first = state.set("b", "k", json!(1)).unwrap();
+        let second = state.set("b", "k", json!(null)).unwrap();
+        for revision in [0, first, second + 1] {
+            assert_eq!(state.compare_and_remove("b", "k", revision).unwrap(), Compared::Differs(second));
+        }
+        let Compared::Set(third, value) = state.compare_and_remove("b", "k", second).unwrap() else { panic!() };
+        assert_eq!((third > second, value), (true, json!(null)));
+        assert!(!state.exists("b", "k").unwrap());
+        assert_eq!(state.compare_and_remove("b", "k", second).unwrap(), Compared::Differs(0));
+        assert!(state.set("b", "k", json!(2)).unwrap() > third);
+        let options = SetOptions { time_to_live: Some(seconds(1)) };
+        let dying = state.set_with("b", "gone", json!(1), &options).unwrap();
+        store.advance(1.0);
+        assert_eq!(state.compare_and_remove("b", "gone", dying).unwrap(), Compared::Differs(0));
+        assert_eq!(state.compare_and_remove("", "k", 1).unwrap_err().code(), "bad_argument");
+    });
+}
+
+#[test]
+fn of_many_that_remove_one_revision_one_does() {
+    each_engine(|Store { shared, .. }| {
+        let state = shared.sharedstate();
+        for _ in 0..20 {
+            let revision = state.set("b", "k", json!(1)).unwrap();
+            let removed = std::thread::scope(|scope| {
+                let remove = || matches!(state.compare_and_remove("b", "k", revision).unwrap(), Compared::Set(..));
+                let all: Vec<_> = (0..4).map(|_| scope.spawn(remove)).collect();
+                all.into_iter().map(|thread| thread.join().unwrap()).filter(|removed| *removed).count()
+            });
+            assert_eq!(removed, 1);
+        }
+    });
+}
+
+#[test]
+fn compare_and_set_with_a_time_to_live_sets_both_or_neither() {
+    each_engine(|store| {
+        let state = store.shared.sharedstate();
+        let brief = SetOptions { time_to_live: Some(seconds(2)) };
+        let longer = SetOptions { time_to_live: Some(seconds(10)) };
+        let set = |revision, value, options| match state.compare_and_set_with("b", "k", revision, (value, options)) {
+            Ok(Compared::Set(revision, ())) => revision,
+            other => panic!("{other:?}"),
+        };
+        let first = set(0, json!(1), &longer);
+        let second = set(first, json!(2), &brief);
+        // One that does not fit leaves value and time to live as they are.
+        let late = state.compare_and_set_with("b", "k", first, (json!(3), &longer)).unwrap();
+        assert_eq!(late, Compared::Differs(second));
+        store.advance(1.0);
+        assert_eq!(state.entry("b", "k").unwrap().unwrap().remaining, Some(seconds(1)));
+        store.advance(1.0);
+        assert_eq!(state.get("b", "k").unwrap(), None);
+        assert_eq!(state.compare_and_set("b", "k", second, json!(4)).unwrap(), Compared::Differs(0));
+        let again = set(0, json!(5), &brief);
+        set(again, json!(6), &SetOptions::default());
+        store.advance(3.0);
+        assert_eq!(state.get("b", "k").unwrap(), Some(json!(6)));
+    });
+}
+
+#[test]
 fn buckets_exist_while_they_have_keys_and_list_sorted() {
     each_engine(|Store { shared, .. }| {
         let state = shared.sharedstate();

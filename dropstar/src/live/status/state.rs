@@ -118,15 +118,14 @@ pub(super) fn set(
 
 /// Removes a key that has the revision which the visitor saw.
 pub(super) fn delete(store: &Unidist, (bucket, key): (&str, &str), revision: u64) -> Result<Changed, Refused> {
-    let found = store.sharedstate().entry(bucket, key)?;
-    let Some(found) = found else { return Err(Refused::missing(format!("there is no key {key:?}"))) };
-    if found.revision != revision {
-        let found = found.revision;
-        return Err(Refused::conflict(format!(
+    match store.sharedstate().compare_and_remove(bucket, key, revision)? {
+        Compared::Set(..) => {
+            log::warn!(target: "serve", "the key {key:?} of the bucket {bucket:?} was deleted");
+            Ok(Changed::new("deleted", 1))
+        }
+        Compared::Differs(0) => Err(Refused::missing(format!("there is no key {key:?}"))),
+        Compared::Differs(found) => Err(Refused::conflict(format!(
             "the key {key:?} has changed meanwhile: it has revision {found}, you saw {revision}; look at its new value first"
-        )));
+        ))),
     }
-    store.sharedstate().remove(bucket, key)?;
-    log::warn!(target: "serve", "the key {key:?} of the bucket {bucket:?} was deleted");
-    Ok(Changed::new("deleted", 1))
 }

@@ -53,6 +53,10 @@ pub(crate) struct SetArgs {
     /// The key ends after this time.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     time_to_live: Option<Duration>,
+    /// Write it only if it still has this revision (0: it is absent), as `state watch -o json` tells it; else the exit
+    /// code is 1.
+    #[arg(long, value_name = "REVISION")]
+    revision: Option<u64>,
     #[command(flatten)]
     instance: InstanceArgs,
 }
@@ -73,6 +77,9 @@ pub(crate) struct RemoveArgs {
     bucket: String,
     /// The key.
     key: String,
+    /// Remove it only if it still has this revision, as `state watch -o json` tells it; else the exit code is 1.
+    #[arg(long, value_name = "REVISION")]
+    revision: Option<u64>,
     #[command(flatten)]
     instance: InstanceArgs,
 }
@@ -134,15 +141,34 @@ fn get(arguments: GetArgs) -> Result<u8, Failure> {
 }
 
 fn set(arguments: SetArgs) -> Result<u8, Failure> {
-    let mut positions = vec![arguments.bucket.into(), arguments.key.into(), arguments.value.read()];
+    let (bucket, key) = (arguments.bucket, arguments.key);
+    let mut positions: Vec<Value> = vec![bucket.into(), key.clone().into()];
+    positions.extend(arguments.revision.map(Value::from));
+    positions.push(arguments.value.read());
     let mut options = Map::new();
     if let Some(time_to_live) = arguments.time_to_live {
         options.insert("time_to_live".into(), time_to_live.as_secs_f64().into());
     }
     // Without it, a value that is a mapping would be taken for the options.
     positions.push(Value::Object(options));
-    arguments.instance.call("sharedstate.set", positions)?;
+    match arguments.revision {
+        None => drop(arguments.instance.call("sharedstate.set", positions)?),
+        Some(revision) => {
+            let compared = arguments.instance.call("sharedstate.compare_and_set", positions)?;
+            done_if(&compared, "is_set", &key, revision)?;
+        }
+    }
     Ok(EXIT_DONE)
+}
+
+/// Whether the key had the revision.
+fn done_if(compared: &Value, done: &str, key: &str, revision: u64) -> Result<(), Failure> {
+    if compared.get(done) == Some(&Value::Bool(true)) {
+        return Ok(());
+    }
+    let found = compared.get("revision").and_then(Value::as_u64).unwrap_or(0);
+    let has = if found == 0 { "it does not exist".to_owned() } else { format!("it has revision {found}") };
+    Err(Failure::failed(format!("the key {key:?} does not have revision {revision}: {has}")))
 }
 
 fn keys(arguments: KeysArgs) -> Result<u8, Failure> {
@@ -156,6 +182,11 @@ fn keys(arguments: KeysArgs) -> Result<u8, Failure> {
 
 fn remove(arguments: RemoveArgs) -> Result<u8, Failure> {
     let (bucket, key) = (arguments.bucket, arguments.key);
+    if let Some(revision) = arguments.revision {
+        let positions = vec![bucket.into(), key.clone().into(), revision.into()];
+        let compared = arguments.instance.call("sharedstate.compare_and_remove", positions)?;
+        return done_if(&compared, "is_removed", &key, revision).map(|()| EXIT_DONE);
+    }
     let text = format!("the bucket {bucket:?} has no key {key:?}");
     let is_removed = arguments.instance.call("sharedstate.remove", vec![bucket.into(), key.into()])?;
     if is_removed == Value::Bool(true) { Ok(EXIT_DONE) } else { Err(Failure::failed(text)) }

@@ -1,5 +1,6 @@
 //! Server and client together, over real sockets.
 
+mod busy;
 mod instances;
 mod sockets;
 
@@ -18,7 +19,7 @@ use crate::value::Value;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Calls: `echo` returns its arguments, `wait` never answers, anything else is an error.
+/// Calls: `echo` returns its arguments, `place` the name of the thread, `wait` never answers, anything else is an error.
 #[derive(Default)]
 struct Echo {
     ring: Arc<Ring>,
@@ -64,6 +65,7 @@ impl Calls for Echo {
         Box::pin(async move {
             match name {
                 "echo" => Ok(Value::Array(arguments)),
+                "place" => Ok(std::thread::current().name().into()),
                 "wait" => {
                     self.waiting.fetch_add(1, Ordering::SeqCst);
                     let _waiting = Waiting(Arc::clone(&self.waiting), Arc::clone(&self.changed));

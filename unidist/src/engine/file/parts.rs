@@ -88,6 +88,15 @@ impl State for FileEngine {
         self.keep(bucket, || self.memory.state.remove(bucket, key))
     }
 
+    fn compare_and_remove(
+        &self,
+        bucket: &str,
+        key: &str,
+        revision: u64,
+    ) -> Result<Compared<Option<Arc<Value>>>, Error> {
+        self.keep(bucket, || self.memory.state.compare_and_remove(bucket, key, revision))
+    }
+
     fn remove_bucket(&self, bucket: &str) -> Result<usize, Error> {
         self.keep(bucket, || self.memory.state.remove_bucket(bucket))
     }

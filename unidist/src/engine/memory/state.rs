@@ -184,14 +184,21 @@ impl MemoryState {
         Some(entry)
     }
 
-    fn take_out(&self, shard: &mut Shard, bucket: &str, hashed: (u64, &str), change: Change) -> Option<Arc<Value>> {
+    /// Removes an entry and returns the revision of that, and its value.
+    fn take_out(
+        &self,
+        shard: &mut Shard,
+        bucket: &str,
+        hashed: (u64, &str),
+        change: Change,
+    ) -> Option<(u64, Arc<Value>)> {
         let bucket_name = shard.buckets.get_key_value(bucket)?.0.clone();
         let entry = self.unlink(shard, bucket, hashed)?;
         let key_name = entry.key;
         let gone = || StateEvent { bucket: bucket_name.clone(), key: key_name.clone(), revision: 0, change };
         let revision = self.publish(shard, 0, gone);
         self.records.add(bucket, || Recorded::State { bucket: bucket_name, key: key_name, revision, kept: None });
-        Some(entry.value)
+        Some((revision, entry.value))
     }
 
     fn insert(&self, shard: &mut Shard, hash: u64, write: StateWrite<'_>) -> Result<u64, Error> {
@@ -350,7 +357,25 @@ impl State for MemoryState {
         let entry = shard.buckets.get(bucket).and_then(|keys| keys.get(hash, key));
         let Some(is_alive) = entry.map(|entry| entry.is_alive(&self.timers)) else { return Ok(None) };
         let change = if is_alive { Change::Removed } else { Change::Expired };
-        Ok(self.take_out(&mut shard, bucket, (hash, key), change).filter(|_| is_alive))
+        let taken = self.take_out(&mut shard, bucket, (hash, key), change);
+        Ok(taken.filter(|_| is_alive).map(|(_, value)| value))
+    }
+
+    fn compare_and_remove(
+        &self,
+        bucket: &str,
+        key: &str,
+        revision: u64,
+    ) -> Result<Compared<Option<Arc<Value>>>, Error> {
+        let hash = self.hash(bucket, key);
+        let mut shard = self.shard(hash).write();
+        let entry = shard.buckets.get(bucket).and_then(|keys| keys.get(hash, key));
+        let there = entry.filter(|entry| entry.is_alive(&self.timers)).map_or(0, |entry| entry.revision);
+        if there == 0 || there != revision {
+            return Ok(Compared::Differs(there));
+        }
+        let taken = self.take_out(&mut shard, bucket, (hash, key), Change::Removed);
+        Ok(taken.map_or(Compared::Differs(0), |(revision, value)| Compared::Set(revision, Some(value))))
     }
 
     fn remove_bucket(&self, bucket: &str) -> Result<usize, Error> {

@@ -183,6 +183,14 @@ impl Locks for NodeEngine {
     }
 }
 
+/// A value is sent in a list, so that null is not the same as none.
+fn compared(sent: Compared<Option<[Arc<Value>; 1]>>) -> Compared<Option<Arc<Value>>> {
+    match sent {
+        Compared::Set(revision, before) => Compared::Set(revision, before.map(|[value]| value)),
+        Compared::Differs(revision) => Compared::Differs(revision),
+    }
+}
+
 impl State for NodeEngine {
     fn get(&self, bucket: &str, key: &str) -> Result<Option<Arc<Value>>, Error> {
         if is_private(bucket) {
@@ -209,11 +217,7 @@ impl State for NodeEngine {
         let StateWrite { bucket, key, value, options, wants_before, .. } = write;
         let (bucket, key, time_to_live) = (owned(bucket), owned(key), options.time_to_live);
         let ask = Ask::StateSet(SetAsk { bucket, key, value, time_to_live, revision, wants_before });
-        let compared: Compared<Option<[Arc<Value>; 1]>> = self.client.ask(&ask)?;
-        Ok(match compared {
-            Compared::Set(revision, before) => Compared::Set(revision, before.map(|[value]| value)),
-            Compared::Differs(revision) => Compared::Differs(revision),
-        })
+        Ok(compared(self.client.ask(&ask)?))
     }
 
     fn remove(&self, bucket: &str, key: &str) -> Result<Option<Arc<Value>>, Error> {
@@ -223,6 +227,19 @@ impl State for NodeEngine {
         let removed: Option<[Arc<Value>; 1]> =
             self.client.ask(&Ask::StateRemove { bucket: owned(bucket), key: owned(key) })?;
         Ok(removed.map(|[value]| value))
+    }
+
+    fn compare_and_remove(
+        &self,
+        bucket: &str,
+        key: &str,
+        revision: u64,
+    ) -> Result<Compared<Option<Arc<Value>>>, Error> {
+        if is_private(bucket) {
+            return self.local.state.compare_and_remove(bucket, key, revision);
+        }
+        let ask = Ask::StateCompareAndRemove { bucket: owned(bucket), key: owned(key), revision };
+        Ok(compared(self.client.ask(&ask)?))
     }
 
     fn remove_bucket(&self, bucket: &str) -> Result<usize, Error> {
