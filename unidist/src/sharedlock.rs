@@ -466,7 +466,8 @@ impl Place<'_> {
         if std::mem::replace(&mut self.is_left, true) {
             return None;
         }
-        self.engine.locks().cancel(self.name, &self.ticket)
+        let waiting = self.engine.waits_in(Arc::as_ptr(&self.ticket).addr());
+        waiting.map_or(self.engine.locks(), |engine| engine.locks()).cancel(self.name, &self.ticket)
     }
 }
 

@@ -99,6 +99,10 @@ impl Engine for FencedEngine {
         self
     }
 
+    fn waits_in(&self, ticket: usize) -> Option<&dyn Engine> {
+        self.engine.waits_in(ticket)
+    }
+
     fn logs(&self) -> &dyn Logs {
         self
     }

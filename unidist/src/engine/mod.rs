@@ -42,6 +42,10 @@ pub(crate) trait Engine: Send + Sync {
     fn state(&self) -> &dyn State;
     fn queues(&self) -> &dyn Queues;
     fn logs(&self) -> &dyn Logs;
+    /// The engine in which the ticket at this address waits, when that is another one than a request would go to now.
+    fn waits_in(&self, _ticket: usize) -> Option<&dyn Engine> {
+        None
+    }
     /// Runs `change`, one call of a method of this engine that changes something, unless the fence is stale. The change
     /// and the comparison are one act.
     fn fenced(&self, fence: &Fence, change: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error>;

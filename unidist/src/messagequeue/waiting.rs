@@ -22,7 +22,7 @@ impl MessageQueue<'_> {
         if let Waited::Done(result) = waited {
             return result;
         }
-        match (self.engine.queues().cancel_add(queue, &place.ticket), waited) {
+        match (place.leave(), waited) {
             (Some(result), _) => result,
             (None, Waited::Stopped) => Err(Error::Stopped { what: format!("room in the queue {queue:?}") }),
             (None, _) => {
@@ -42,8 +42,8 @@ impl MessageQueue<'_> {
         let place = TakePlace { engine: self.engine, queue, ticket };
         match place.ticket.wait(Patience::new(self.engine.timers(), wait, stop)).await {
             Waited::Done(delivery) => delivery.map(Some),
-            Waited::TimeOver => self.engine.queues().cancel(queue, &place.ticket).transpose(),
-            Waited::Stopped => match self.engine.queues().cancel(queue, &place.ticket) {
+            Waited::TimeOver => place.leave().transpose(),
+            Waited::Stopped => match place.leave() {
                 Some(delivery) => delivery.map(Some),
                 None => Err(Error::Stopped { what: format!("a message of the queue {queue:?}") }),
             },
@@ -58,9 +58,16 @@ struct TakePlace<'a> {
     ticket: Arc<DeliveryTicket>,
 }
 
+impl TakePlace<'_> {
+    fn leave(&self) -> Option<Result<Delivery, Error>> {
+        let waiting = self.engine.waits_in(Arc::as_ptr(&self.ticket).addr());
+        waiting.map_or(self.engine.queues(), |engine| engine.queues()).cancel(self.queue, &self.ticket)
+    }
+}
+
 impl Drop for TakePlace<'_> {
     fn drop(&mut self) {
-        if let Some(Ok(delivery)) = self.engine.queues().cancel(self.queue, &self.ticket) {
+        if let Some(Ok(delivery)) = self.leave() {
             self.engine.queues().give_back(self.queue, delivery);
         }
     }
@@ -73,8 +80,15 @@ struct AddPlace<'a> {
     ticket: Arc<AddTicket>,
 }
 
+impl AddPlace<'_> {
+    fn leave(&self) -> Option<Result<Added, Error>> {
+        let waiting = self.engine.waits_in(Arc::as_ptr(&self.ticket).addr());
+        waiting.map_or(self.engine.queues(), |engine| engine.queues()).cancel_add(self.queue, &self.ticket)
+    }
+}
+
 impl Drop for AddPlace<'_> {
     fn drop(&mut self) {
-        self.engine.queues().cancel_add(self.queue, &self.ticket);
+        self.leave();
     }
 }

@@ -59,6 +59,11 @@ impl Connection {
         }
     }
 
+    /// Whether the session has ended, as the store is closed here: another owner will answer.
+    pub(crate) fn is_over(&self) -> bool {
+        self.session.lock().as_ref().is_some_and(|session| session.is_over())
+    }
+
     /// The next thing that came for the session, as the result of a `node.events` that stays open; none: it is over.
     pub(crate) async fn next_note(&self) -> Option<Value> {
         let session = self.session().ok()?;

@@ -111,6 +111,9 @@ impl Session {
         if let Some(grant) = self.granted_before(service, ask.wait) {
             return sent(&Turn::Done(grant.fence));
         }
+        if self.is_waiting(ask.wait) {
+            return sent(&Turn::<()>::Waiting);
+        }
         match service.engine.locks().request(&request)? {
             LockAnswer::Granted(grant) => {
                 self.hold(service, &grant, ask.wait);

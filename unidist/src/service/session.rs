@@ -57,6 +57,8 @@ struct Lane {
 struct Wait {
     kind: WaitKind,
     task: Option<Arc<Task>>,
+    /// Its answer is being told: nobody can leave the line any more.
+    is_settling: bool,
 }
 
 /// What is waited for.
@@ -191,7 +193,7 @@ impl Session {
                 self.undo(service, kind);
                 return Err(Error::TooMany { what: "waits of one session", max: WAITS_MAX });
             }
-            state.waits.insert(wait, Wait { kind: kind.clone(), task: None });
+            state.waits.insert(wait, Wait { kind: kind.clone(), task: None, is_settling: false });
         }
         let (session, weak) = (self.clone(), Arc::downgrade(service));
         let task = service.tasks.spawn(async move {
@@ -225,7 +227,8 @@ impl Session {
         outcome: impl FnOnce(T) -> Outcome,
     ) {
         let Some(result) = result else { return };
-        let is_wanted = self.state.lock().waits.remove(&wait).is_some();
+        // It stays among the waits until it is told, so that whoever asks again finds it in one place or the other.
+        let is_wanted = self.state.lock().waits.get_mut(&wait).map(|wait| wait.is_settling = true).is_some();
         let outcome = match result {
             Ok(value) => outcome(value),
             Err(error) => Outcome::Failed { wait, error },
@@ -237,11 +240,27 @@ impl Session {
             self.hold(service, grant, wait);
         }
         self.tell(outcome);
+        self.state.lock().waits.remove(&wait);
+    }
+
+    /// Whether the wait is known, or its grant not yet told.
+    pub(super) fn is_waiting(&self, wait: u64) -> bool {
+        self.state.lock().waits.contains_key(&wait)
+            || self
+                .outbox
+                .lock()
+                .iter()
+                .any(|untold| matches!(untold, Outcome::Granted { wait: told, .. } if *told == wait))
     }
 
     /// Leaves the line. None: the answer was told or is on its way.
     pub(super) fn cancel(&self, wait: u64) -> Option<WaitKind> {
-        let found = self.state.lock().waits.remove(&wait)?;
+        let mut state = self.state.lock();
+        if state.waits.get(&wait)?.is_settling {
+            return None;
+        }
+        let found = state.waits.remove(&wait)?;
+        drop(state);
         if let Some(task) = found.task {
             task.abort();
         }

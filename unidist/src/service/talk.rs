@@ -112,7 +112,11 @@ impl Talk {
             return Ok(());
         }
         if call.starts_with("node.") {
-            return self.send(&answer_line(&id, self.connection.call(&call, &args)));
+            let answer = self.connection.call(&call, &args);
+            if answer.is_err() && self.connection.is_over() {
+                return Err(io::Error::other("the session is over"));
+            }
+            return self.send(&answer_line(&id, answer));
         }
         if let Err(error) = names::check_arguments(&args) {
             return self.send(&answer_line(&id, Err(fault_of(&error))));

@@ -197,6 +197,11 @@ impl Engine for SharedFile {
         self.engine().logs()
     }
 
+    fn waits_in(&self, ticket: usize) -> Option<&dyn Engine> {
+        // What began to wait before this process became the owner is left where it waits: through its own socket.
+        self.node.as_ref().filter(|node| node.has_wait(ticket)).map(|node| node as &dyn Engine)
+    }
+
     fn fenced(&self, fence: &Fence, change: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error> {
         self.engine().fenced(fence, change)
     }

@@ -60,6 +60,12 @@ impl NodeEngine {
         let client = Client::connect(place)?;
         Ok(NodeEngine { client, local: MemoryEngine::new(clock, limits, None) })
     }
+
+    /// Whether the ticket at this address waits at the owner.
+    #[cfg(feature = "file")]
+    pub(crate) fn has_wait(&self, ticket: usize) -> bool {
+        self.client.has_wait(ticket)
+    }
 }
 
 impl Drop for NodeEngine {

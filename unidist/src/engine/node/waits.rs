@@ -65,6 +65,9 @@ struct Pending {
     ticket: AnyTicket,
     /// Which opening of the store knows of it; none: a caller is asking.
     opening: Option<Arc<str>>,
+    /// Nobody wants it any more. At another opening it is asked for still, because the one before may have answered it,
+    /// and left as soon as it is known there.
+    is_left: bool,
 }
 
 /// Where the answer goes.
@@ -122,7 +125,8 @@ impl Client {
         {
             let mut state = self.waits.state.lock();
             state.by_ticket.insert(ticket.address(), wait);
-            state.pending.insert(wait, Pending { ask: ask.clone(), lane, ticket, opening: None });
+            let pending = Pending { ask: ask.clone(), lane, ticket: ticket.clone(), opening: None, is_left: false };
+            state.pending.insert(wait, pending);
         }
         loop {
             match self.request(&Request { ask: &ask, lane }) {
@@ -141,7 +145,12 @@ impl Client {
                     let is_current = state.opening.as_ref().is_none_or(|current| *current == opening.name);
                     // A thread that gave up meanwhile does not know of this one.
                     let is_current = is_current && state.has_thread;
-                    let Some(pending) = state.pending.get_mut(&wait) else { return Ok(None) };
+                    let Some(pending) = state.pending.get_mut(&wait) else {
+                        // Answered meanwhile, by a note after the first of two questions.
+                        drop(state);
+                        self.leave_line(wait, &ticket);
+                        return Ok(None);
+                    };
                     if is_current {
                         pending.opening = Some(opening.name);
                         return Ok(None);
@@ -156,34 +165,52 @@ impl Client {
         error
     }
 
+    /// Whether the ticket at this address is waited for.
+    #[cfg(feature = "file")]
+    pub(super) fn has_wait(&self, address: usize) -> bool {
+        self.waits.state.lock().by_ticket.contains_key(&address)
+    }
+
     /// Leaves the line of this ticket, which is closed already. What came at the last moment is taken back before this
     /// returns.
     pub(super) fn cancel_wait(self: &Arc<Self>, address: usize) {
         let found = {
-            let state = self.waits.state.lock();
+            let mut state = self.waits.state.lock();
             let wait = state.by_ticket.get(&address).copied();
-            wait.and_then(|wait| Some((wait, state.pending.get(&wait)?.ticket.clone())))
+            wait.and_then(|wait| {
+                let pending = state.pending.get_mut(&wait)?;
+                pending.is_left = true;
+                Some((wait, pending.ticket.clone()))
+            })
         };
         let Some((wait, ticket)) = found else { return };
+        if !self.leave_line(wait, &ticket) {
+            self.waits.wait_until_settled(wait);
+        }
+    }
+
+    /// False: the answer is on its way, or the owner does not know the wait yet.
+    fn leave_line(&self, wait: u64, ticket: &AnyTicket) -> bool {
         match self.request(&Request { ask: &ticket.cancel(wait), lane: None }) {
-            Ok((answer, _)) if is_waiting(&answer) => self.waits.wait_until_settled(wait),
+            Ok((answer, _)) if is_waiting(&answer) => return false,
             Ok((answer, _)) => {
-                if let Some(pending) = self.waits.forget(wait) {
-                    self.settle(pending, Ok(answer));
-                }
+                let lane = self.waits.forget(wait).and_then(|pending| pending.lane);
+                self.settle(ticket, lane, Ok(answer));
             }
             // The owner is gone, and with it the line.
             Err(_) => drop(self.waits.forget(wait)),
         }
+        self.waits.settled.notify_all();
+        true
     }
 
     /// Gives an answer to who waits; what nobody wants goes back.
-    fn settle(&self, pending: Pending, answer: Result<Value, Error>) {
+    fn settle(&self, ticket: &AnyTicket, lane: Option<Lane>, answer: Result<Value, Error>) {
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) => return pending.ticket.fail(self.give_lane(pending.lane, error)),
+            Err(error) => return ticket.fail(self.give_lane(lane, error)),
         };
-        match &pending.ticket {
+        match ticket {
             AnyTicket::Lock(name, ticket) => {
                 let granted = match answer.as_u64() {
                     Some(fence) => Some(fence),
@@ -210,7 +237,7 @@ impl Client {
                 }
             }
         }
-        pending.lane.into_iter().for_each(|lane| self.leave_lane(lane));
+        lane.into_iter().for_each(|lane| self.leave_lane(lane));
     }
 
     /// Registers a watch that the owner knows.
@@ -280,32 +307,23 @@ impl Client {
 
     /// Asks an opening anew for what an earlier one knew.
     fn resume(&self, opening: &Arc<str>) {
-        let (stale, watches, follows) = {
+        let (mut stale, watches, follows) = {
             let mut state = self.waits.state.lock();
             state.opening = Some(opening.clone());
             let mut stale = Vec::new();
             for (wait, pending) in &mut state.pending {
                 if pending.opening.as_ref().is_some_and(|known| known != opening) {
                     pending.opening = Some(opening.clone());
-                    stale.push((*wait, pending.ask.clone(), pending.lane));
+                    stale.push((*wait, pending.ask.clone(), pending.lane, pending.ticket.clone()));
                 }
             }
             let watches: Vec<Arc<dyn Told>> = state.watches.values().filter_map(Weak::upgrade).collect();
             (stale, watches, state.follows.clone())
         };
         // In the order in which they came.
-        let mut stale = stale;
         stale.sort_by_key(|(wait, ..)| *wait);
-        for (wait, ask, lane) in stale {
-            let answer = match self.request(&Request { ask: &ask, lane }) {
-                Ok((answer, _)) if is_waiting(&answer) => continue,
-                Ok((answer, _)) => Ok(answer),
-                Err(error) => Err(error),
-            };
-            if let Some(pending) = self.waits.forget(wait) {
-                self.settle(pending, answer);
-                self.waits.settled.notify_all();
-            }
+        for (wait, ask, lane, ticket) in stale {
+            self.ask_anew(wait, &Request { ask: &ask, lane }, &ticket);
         }
         for watch in watches {
             watch.told();
@@ -315,6 +333,26 @@ impl Client {
             let _ = self.ask::<Value>(&Ask::LogFollow { log });
             event.notify(usize::MAX);
         }
+    }
+
+    fn ask_anew(&self, wait: u64, request: &Request<'_>, ticket: &AnyTicket) {
+        if !self.waits.state.lock().pending.contains_key(&wait) {
+            return;
+        }
+        let answer = match self.request(request) {
+            Ok((answer, _)) if is_waiting(&answer) => {
+                if self.waits.is_left(wait) {
+                    self.leave_line(wait, ticket);
+                }
+                return;
+            }
+            Ok((answer, _)) => Ok(answer),
+            Err(error) => Err(error),
+        };
+        // Also for one who left meanwhile: what it was given goes back.
+        let lane = self.waits.forget(wait).and_then(|pending| pending.lane);
+        self.settle(ticket, lane, answer);
+        self.waits.settled.notify_all();
     }
 
     /// There is no owner and will be none: whoever waits is told. The next wait begins anew.
@@ -329,7 +367,7 @@ impl Client {
             (known, watches, std::mem::take(&mut state.follows))
         };
         for pending in known {
-            self.settle(pending, Err(error.clone()));
+            self.settle(&pending.ticket, pending.lane, Err(error.clone()));
         }
         self.waits.settled.notify_all();
         // They read, and meet the error themselves.
@@ -372,7 +410,7 @@ impl Client {
             pending
         };
         if let Some(pending) = pending {
-            self.settle(pending, answer);
+            self.settle(&pending.ticket, pending.lane, answer);
         }
         self.waits.state.lock().settling = None;
         self.waits.settled.notify_all();
@@ -382,6 +420,11 @@ impl Client {
 impl Waits {
     fn forget(&self, wait: u64) -> Option<Pending> {
         self.state.lock().forget(wait)
+    }
+
+    /// Whether nobody wants it any more.
+    fn is_left(&self, wait: u64) -> bool {
+        self.state.lock().pending.get(&wait).is_none_or(|pending| pending.is_left)
     }
 
     fn wait_until_settled(&self, wait: u64) {

@@ -111,6 +111,49 @@ fn a_lock_that_the_owner_granted_in_its_last_moment_is_had() {
 }
 
 #[test]
+fn who_gives_up_while_the_owner_changes_leaves_at_once_and_nobody_stands_in_line_for_it() {
+    for round in 0..20_u64 {
+        let folder = tempdir().unwrap();
+        let first = open(folder.path());
+        let (second, third) = (open(folder.path()), open(folder.path()));
+        let guard = third.sharedlock().acquire("l", &once(), &Stop::new()).unwrap();
+        let stops: Vec<Stop> = (0..8).map(|_| Stop::new()).collect();
+        let wait = |stop: &Stop| {
+            let (second, stop) = (second.clone(), stop.clone());
+            std::thread::spawn(move || {
+                let forever = AcquireOptions { wait: None, ..once() };
+                let locked = second.sharedlock().acquire("l", &forever, &stop).map(drop);
+                let taken = second.messagequeue().take("q", None, &stop).map(drop);
+                (locked, taken)
+            })
+        };
+        let waiters: Vec<_> = stops.iter().map(wait).collect();
+        until(|| first.sharedlock().waiting("l").unwrap() == 8);
+        let begun = std::time::Instant::now();
+        let ended = std::thread::spawn(move || drop(first));
+        for (index, stop) in stops.iter().enumerate() {
+            // Spread over the moments in which one owner goes and the next one comes.
+            let later = begun + Duration::from_micros(round * 300 * (index as u64 + 1));
+            while std::time::Instant::now() < later {
+                std::thread::yield_now();
+            }
+            stop.request();
+        }
+        for waiter in waiters {
+            let (locked, taken) = waiter.join().unwrap();
+            assert_eq!(locked.unwrap_err().code(), "stopped", "round {round}");
+            assert_eq!(taken.unwrap_err().code(), "stopped", "round {round}");
+        }
+        assert!(begun.elapsed() < seconds(5), "round {round}: {:?}", begun.elapsed());
+        ended.join().unwrap();
+        until(|| third.sharedlock().waiting("l").unwrap() == 0);
+        assert!(guard.is_held());
+        drop(guard);
+        drop(second.sharedlock().acquire("l", &once(), &Stop::new()).unwrap());
+    }
+}
+
+#[test]
 fn the_first_locks_of_a_client_may_be_taken_by_many_threads_at_once() {
     for _ in 0..20 {
         let folder = tempdir().unwrap();
