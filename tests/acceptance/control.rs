@@ -138,6 +138,12 @@ fn shared_things_are_read_and_changed_from_outside() {
     assert_eq!(print(&["state", "keys", "b"]), "k\nn\nt\n");
     assert_eq!(print(&["state", "keys"]), "b\n");
     assert!(print(&["state", "search", "5"]).contains("b       n    -5"));
+    assert_eq!(command(&running, &["state", "set", "b", "k", "1", "--revision", "0"]).code, Some(1));
+    print(&["state", "set", "b", "new", "1", "--revision", "0"]);
+    let late = command(&running, &["state", "remove", "b", "new", "--revision", "999999"]);
+    assert_eq!(late.code, Some(1));
+    assert!(late.stderr.contains("the key \"new\" does not have revision 999999: it has revision "), "{late}");
+    print(&["state", "remove", "b", "new"]);
     print(&["state", "remove", "b", "k"]);
     assert_eq!(command(&running, &["state", "remove", "b", "k"]).code, Some(1));
     print(&["queue", "add", "q", "{\"n\": 1}"]);

@@ -51,7 +51,7 @@ impl Raw {
         }
     }
 
-    fn is_closed(mut self) -> bool {
+    fn comes_to_its_end(mut self) -> bool {
         let mut rest = Vec::new();
         let read = self.0.read_to_end(&mut rest);
         rest.is_empty() && read.map_or_else(|error| error.kind() == std::io::ErrorKind::ConnectionReset, |_| true)
@@ -136,7 +136,7 @@ async fn a_line_without_an_end_is_refused_on_a_thread_too() {
         }
         assert!(sent >= REQUEST_BYTES_MAX, "{sent}");
         assert_eq!(raw.read()["error"]["code"], "too_large");
-        assert!(raw.is_closed());
+        assert!(raw.comes_to_its_end());
     })
     .await;
     echo.until(0, 1).await;
@@ -152,7 +152,7 @@ async fn a_client_that_only_reads_gets_all_answers_and_then_the_end() {
         for _ in 0..50 {
             assert_eq!(raw.read(), json!({"id": 1, "result": []}));
         }
-        assert!(raw.is_closed());
+        assert!(raw.comes_to_its_end());
     })
     .await;
     echo.until(0, 1).await;
@@ -198,7 +198,7 @@ async fn the_end_of_the_instance_ends_the_threads() {
     })
     .await;
     tokio::time::timeout(LIMIT, server.end()).await.unwrap();
-    assert!(blocking(move || raw.is_closed()).await);
+    assert!(blocking(move || raw.comes_to_its_end()).await);
     echo.until(0, 1).await;
 }
 
@@ -218,5 +218,5 @@ async fn a_runtime_that_ends_closes_what_threads_carry() {
     .await;
     drop(server);
     runtime.shutdown_background();
-    assert!(blocking(move || raw.is_closed()).await);
+    assert!(blocking(move || raw.comes_to_its_end()).await);
 }
