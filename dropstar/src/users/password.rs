@@ -2,7 +2,7 @@
 //!
 //! The only module that names `argon2`. Its default is what OWASP recommends: argon2id, 19 MiB, two passes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
@@ -82,8 +82,23 @@ fn is_right(hash: &str, password: &[u8]) -> bool {
 pub(crate) struct Hashing {
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
-    /// What a password is compared with when the user is unknown, so that it takes as long.
-    nobody: Arc<str>,
+    nobody: Arc<Nobody>,
+}
+
+/// Whom a password is compared with when the user is unknown, so that it takes as long.
+#[derive(Debug)]
+struct Nobody {
+    password: String,
+    hash: OnceLock<String>,
+}
+
+impl Nobody {
+    /// Made by the first comparison, whoever it is about: a server that nobody logs in to has no need of it, nor of the
+    /// memory that it takes.
+    fn hash(&self) -> &str {
+        // Without a hash no password is right.
+        self.hash.get_or_init(|| hash("", &self.password).unwrap_or_default())
+    }
 }
 
 /// A password was not compared.
@@ -95,9 +110,13 @@ pub(crate) enum HashingError {
 }
 
 impl Hashing {
-    /// Takes some 30 ms.
+    /// Computes nothing yet.
+    ///
+    /// # Errors
+    /// The machine has no random bytes.
     pub(crate) fn new() -> Result<Self, UsersError> {
-        let nobody = hash("", &random_text().map_err(UsersError::Machine)?)?.into();
+        let password = random_text().map_err(UsersError::Machine)?;
+        let nobody = Arc::new(Nobody { password, hash: OnceLock::new() });
         let running = Arc::new(Semaphore::new(HASHES_MAX));
         let waiting = Arc::new(Semaphore::new(HASHES_MAX + WAITING_MAX));
         Ok(Hashing { running, waiting, nobody })
@@ -113,10 +132,11 @@ impl Hashing {
         let turn = tokio::time::timeout(WAIT_MAX, self.running.clone().acquire_owned()).await;
         let turn = turn.ok().and_then(Result::ok).ok_or(HashingError::Busy)?;
         let has_hash = hash.is_some() && password.len() <= PASSWORD_BYTES_MAX;
-        let hash = hash.map_or_else(|| self.nobody.clone(), Arc::from);
+        let (hash, nobody) = (hash.map(str::to_string), Arc::clone(&self.nobody));
         let compared = tokio::task::spawn_blocking(move || {
             let _held = (place, turn);
-            is_right(&hash, password.as_bytes())
+            let nobodys = nobody.hash();
+            is_right(hash.as_deref().unwrap_or(nobodys), password.as_bytes())
         });
         Ok(compared.await.unwrap_or(false) && has_hash)
     }

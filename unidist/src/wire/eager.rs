@@ -13,21 +13,26 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 
-/// How long is looked, at most.
-const LOOK_MAX: Duration = Duration::from_micros(12);
-/// A line that came within this is followed by another such one, as a rule.
-const FAST: Duration = Duration::from_micros(40);
+/// How long is looked, at most: a sleeping peer is woken, answers and sends within this.
+const LOOK_MAX: Duration = Duration::from_micros(50);
+
+/// A line that came within this, both sides having slept, is followed by another such one, as a rule.
+const FAST: Duration = Duration::from_micros(100);
+
+/// After a look in vain as many lines are slept for, so that looking at a peer that is a little slower costs little.
+const REST: u8 = 16;
 
 /// A stream that blocks, read so.
 pub struct Eager {
     stream: UnixStream,
     was_fast: bool,
+    rest: u8,
 }
 
 impl Eager {
     /// Reads from this stream.
     pub fn new(stream: UnixStream) -> Self {
-        Eager { stream, was_fast: false }
+        Eager { stream, was_fast: false, rest: 0 }
     }
 
     /// The stream.
@@ -55,12 +60,13 @@ impl Eager {
 
 impl Read for Eager {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.was_fast
-            && has_cores()
-            && let Some(read) = self.look(buffer)
-        {
-            return read;
+        if self.was_fast && self.rest == 0 && has_cores() {
+            if let Some(read) = self.look(buffer) {
+                return read;
+            }
+            self.rest = REST;
         }
+        self.rest = self.rest.saturating_sub(1);
         let begun = Instant::now();
         let read = self.stream.read(buffer);
         self.was_fast = begun.elapsed() < FAST;
