@@ -91,9 +91,7 @@ fn html(body: String) -> Response<AnswerBody> {
 /// `another` way to show it, a template or JSON; else it is HTML when it begins like it, and plain text.
 fn own_output(values: &mut Map, another: bool) -> Result<Option<Response<AnswerBody>>, String> {
     let kind = match values.get("content-type") {
-        Some(Value::String(kind)) => {
-            Some(HeaderValue::from_str(kind).map_err(|_| format!("content-type {kind:?} is no content type"))?)
-        }
+        Some(Value::String(kind)) => Some(content_type(kind)?),
         Some(other) => return Err(format!("content-type {other} is not text")),
         None => None,
     };
@@ -113,6 +111,16 @@ fn own_output(values: &mut Map, another: bool) -> Result<Option<Response<AnswerB
         None => answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
     };
     Ok(Some(answer))
+}
+
+/// The header that a page names; the usual ones need no copy.
+fn content_type(kind: &str) -> Result<HeaderValue, String> {
+    const USUAL: [&str; 4] =
+        ["text/plain; charset=utf-8", "text/html; charset=utf-8", "text/plain", "application/json"];
+    if let Some(usual) = USUAL.into_iter().find(|usual| *usual == kind) {
+        return Ok(HeaderValue::from_static(usual));
+    }
+    HeaderValue::from_str(kind).map_err(|_| format!("content-type {kind:?} is no content type"))
 }
 
 /// Whether a client takes JSON rather than HTML: by `Accept`, where HTML wins a draw, or by `format=json`.

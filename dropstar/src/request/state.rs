@@ -22,11 +22,11 @@ pub struct RequestState {
 #[derive(Debug, Clone)]
 enum Source {
     Map(Arc<Map>),
-    Live(Live),
+    Live(Arc<Live>),
 }
 
 /// A request that came over the network.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) head: Arc<RequestHead>,
     pub(crate) arguments: Arc<Map>,
@@ -54,8 +54,8 @@ impl From<Map> for RequestState {
     }
 }
 
-impl From<Live> for RequestState {
-    fn from(live: Live) -> Self {
+impl From<Arc<Live>> for RequestState {
+    fn from(live: Arc<Live>) -> Self {
         RequestState { source: Source::Live(live) }
     }
 }

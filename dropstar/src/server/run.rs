@@ -55,7 +55,7 @@ async fn finished(
     allowed: &Allowed<'_>,
     entry: &Arc<Entry>,
     values: Map,
-    live: Live,
+    live: Arc<Live>,
 ) -> Result<Response<AnswerBody>, String> {
     let serving = allowed.serving;
     let circumstances = Circumstances {
@@ -91,21 +91,21 @@ impl Allowed<'_> {
     ///
     /// # Errors
     /// An argument is wrong, too many programs run, or it failed.
-    pub(crate) async fn run(&self, entry: &Arc<Entry>, given: &mut Given) -> Result<(Map, Live), Problem> {
+    pub(crate) async fn run(&self, entry: &Arc<Entry>, given: &mut Given) -> Result<(Map, Arc<Live>), Problem> {
         let declaration = &entry.loaded.declaration;
         declared::convert(declaration, given)?;
-        let live = Live {
+        let live = Arc::new(Live {
             head: Arc::clone(&self.head),
             arguments: given.shared(),
             origin: Arc::clone(&entry.origin),
             user: self.visitor.name().cloned(),
-        };
+        });
         let Some(program) = &entry.loaded.program else { return Ok((Map::new(), live)) };
         let deadline = Instant::now() + declaration.timeout;
         let _turn = self.serving.turns.take(deadline).await.map_err(|_| Problem::busy())?;
         let request = Request {
             arguments: Arc::clone(&live.arguments),
-            state: RequestState::from(live.clone()),
+            state: RequestState::from(Arc::clone(&live)),
             deadline,
             stop: Stop::new(),
         };

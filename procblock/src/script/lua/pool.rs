@@ -21,8 +21,9 @@ const IDLE_MAX: usize = 64;
 const ASIDE_PER_CORE: usize = 4;
 
 /// All states of an instance. The one used last is used next, of those that have compiled the script: it is the warmest.
+#[expect(clippy::vec_box, reason = "a state is large and moved out and in at every call")]
 pub(in crate::script) struct Pool {
-    idle: Mutex<Vec<State>>,
+    idle: Mutex<Vec<Box<State>>>,
     free: Semaphore,
     aside: Arc<Semaphore>,
     watchdog: Arc<Watchdog>,
@@ -73,7 +74,7 @@ impl Pool {
     }
 
     /// An idle state: the warmest of those that know the script, else the warmest.
-    fn take(&self, script: &Script) -> Option<State> {
+    fn take(&self, script: &Script) -> Option<Box<State>> {
         let mut idle = self.idle.lock();
         let warmest = idle.len().checked_sub(1)?;
         let index = idle.iter().rposition(|state| state.knows(script)).unwrap_or(warmest);
@@ -93,10 +94,10 @@ impl Pool {
         permit.map_err(|_| RunError::failed("lua is shut down"))
     }
 
-    fn new_state(&self) -> Result<State, RunError> {
+    fn new_state(&self) -> Result<Box<State>, RunError> {
         let state = State::new(&self.host, &self.config, (&self.aside, &self.watchdog));
         let state = state.map_err(|error| RunError::failed(format!("cannot make a Lua state: {error}")))?;
         self.watchdog.add(state.control());
-        Ok(state)
+        Ok(Box::new(state))
     }
 }

@@ -59,11 +59,17 @@ impl Key {
     }
 }
 
+/// A script that a state has compiled.
+struct Known {
+    key: Key,
+    loaded: Loaded,
+}
+
 /// One state. The handles into it stand before it, since fields are dropped in order.
 pub(super) struct State {
     /// The script called last, which is likely to be called next.
-    recent: Option<(Key, Loaded)>,
-    scripts: HashMap<Key, Loaded>,
+    recent: Option<Box<Known>>,
+    scripts: HashMap<Key, Box<Known>>,
     thread: Option<Thread>,
     new_environment: Function,
     array: Table,
@@ -125,7 +131,7 @@ impl State {
 
     /// Whether it has compiled the script.
     pub(super) fn knows(&self, script: &Script) -> bool {
-        self.recent.as_ref().is_some_and(|(key, _)| key.is_of(script)) || self.scripts.contains_key(&Key::of(script))
+        self.recent.as_ref().is_some_and(|known| known.key.is_of(script)) || self.scripts.contains_key(&Key::of(script))
     }
 
     /// Whether it must not be used again.
@@ -159,22 +165,20 @@ impl State {
     }
 
     async fn run(&mut self, script: &Script, call: &Call<'_>, deadline: Option<Instant>) -> Result<Map, RunError> {
-        let (key, known) = match self.recent.take() {
-            Some((key, loaded)) if key.is_of(script) => (key, Some(loaded)),
+        let known = match self.recent.take() {
+            Some(known) if known.key.is_of(script) => Some(known),
             other => {
-                self.scripts.extend(other);
-                let key = Key::of(script);
-                let known = self.scripts.remove(&key);
-                (key, known)
+                self.scripts.extend(other.map(|other| (other.key.clone(), other)));
+                self.scripts.remove(&Key::of(script))
             }
         };
-        let current = known.and_then(|mut loaded| loaded.is_current(call.seen).then_some(loaded));
-        let mut loaded = match current {
-            Some(loaded) => loaded,
-            None => self.load(script, call, deadline).await?,
+        let current = known.and_then(|mut known| known.loaded.is_current(call.seen).then_some(known));
+        let mut known = match current {
+            Some(known) => known,
+            None => Box::new(Known { key: Key::of(script), loaded: self.load(script, call, deadline).await? }),
         };
-        let result = self.enter(&mut loaded, call, deadline).await;
-        self.recent = Some((key, loaded));
+        let result = self.enter(&mut known.loaded, call, deadline).await;
+        self.recent = Some(known);
         result
     }
 
