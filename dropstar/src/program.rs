@@ -30,6 +30,8 @@ pub struct Request {
     pub arguments: Arc<Map>,
     /// What else is known of the request, each value made when it is asked for.
     pub state: RequestState,
+    /// Since when its time counts.
+    pub begun: Instant,
     /// When it must have ended.
     pub deadline: Instant,
     /// Requested when the client is gone or the server ends.

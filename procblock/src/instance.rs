@@ -12,8 +12,8 @@ use unidist::{Stop, Unidist};
 use crate::background::Background;
 use crate::control::Hello;
 use crate::happenings::Happenings;
-use crate::host::Host;
 use crate::host::api::{Api, LockOwners};
+use crate::host::{Host, LockOwner};
 use crate::http::HttpClient;
 use crate::process::Keeper;
 use crate::script::{ScriptConfig, Scripts};
@@ -93,7 +93,7 @@ pub struct Instance {
     pub happenings: Arc<Happenings>,
     owners: AtomicU64,
     /// What the names of holders of locks begin with.
-    owner_prefix: String,
+    owner_prefix: Arc<str>,
     lock_owners: Arc<LockOwners>,
     /// Lists and workers that go on beside the blocks.
     pub background: Background,
@@ -145,7 +145,7 @@ impl Instance {
             spare_workers: config.spare_workers,
             ..ScriptConfig::default()
         };
-        let owner_prefix = format!("{}.{}.", config.name, std::process::id());
+        let owner_prefix = format!("{}.{}.", config.name, std::process::id()).into();
         let scripts = Scripts::new(Arc::clone(&host), Arc::new(keeper.clone()), script_config);
         Ok(Arc::new(Instance {
             name: config.name,
@@ -178,10 +178,10 @@ impl Instance {
         if name.starts_with("__") { &self.own } else { &self.unidist }
     }
 
-    /// A name for the holder of locks, unique on this machine.
-    pub fn next_owner(&self) -> Arc<str> {
+    /// A new owner of locks, unique on this machine.
+    pub fn next_owner(&self) -> LockOwner {
         let number = self.owners.fetch_add(1, Ordering::Relaxed);
-        format!("{}{number}", self.owner_prefix).into()
+        LockOwner::numbered(Arc::clone(&self.owner_prefix), number)
     }
 
     /// Releases the locks that `owner` took by functions and still holds.

@@ -1,8 +1,9 @@
 //! `procblock serve`, the tag `serve`, and the demos that are sites, over HTTP.
 
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -36,6 +37,27 @@ fn the_smallest_site_greets_and_counts() {
     let ended = running.interrupt();
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended}");
     assert!(TcpStream::connect(&web.address).is_err(), "the listener is closed");
+}
+
+#[test]
+fn a_client_that_leaves_ends_its_page() {
+    let held = "--: timeout: 60s\nfunction ProcessBlock(pipe_data, block, request_state, input_data)\n  \
+                unidist.sharedlock.acquire('held')\n  \
+                if input_data.how == 'computes' then while true do end end\n  time.sleep(60)\n  return {}\nend";
+    let is_held = "function ProcessBlock() return {held = unidist.sharedlock.is_locked('held')} end";
+    let run = Run::bare().file("site/pages/held.lua", held).file("site/pages/is_held.lua", is_held);
+    let (running, web) = serve(run, "site");
+    let is_held = || web.get("/is_held").json()["held"] == true;
+    for how in ["waits", "computes"] {
+        let mut client = TcpStream::connect(&web.address).unwrap();
+        write!(client, "GET /held?how={how} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        eventually("the lock", is_held);
+        let left = Instant::now();
+        drop(client);
+        eventually("the end of the page", || !is_held());
+        assert!(left.elapsed() < Duration::from_secs(20), "{how}: ended by itself");
+    }
+    assert_eq!(running.interrupt().code, Some(0));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT, CONTENT_TYPE, VARY};
+use http::header::{ACCEPT, VARY};
 use http::{HeaderMap, HeaderValue, Response};
 
 use crate::answer::response::{Circumstances, Wanted, made};
@@ -11,6 +11,10 @@ use crate::answer::{AnswerBody, json};
 use crate::request::Origin;
 use crate::site::Entry;
 use crate::{Declaration, Map, RequestState, Value};
+
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// What a page is filled from, beside its values.
 #[derive(Debug, Clone)]
@@ -63,7 +67,9 @@ pub(crate) async fn page(
     } else if filling.wants_json {
         json(&values)
     } else if let Some(template) = &entry.template {
-        html(template.fill(Names::new(values, Box::new(filling)), circumstances.came).await?)
+        // Boxed: pages without a template would carry the room that filling one takes.
+        let names = Names::new(values, Box::new(filling));
+        made(Box::pin(template.fill(names, circumstances.came)).await?, HTML)
     } else {
         json(&values)
     };
@@ -83,34 +89,28 @@ pub(crate) fn flat(mut values: Map, circumstances: Circumstances<'_>) -> Result<
     Ok(answer)
 }
 
-fn html(body: String) -> Response<AnswerBody> {
-    made(body, HeaderValue::from_static("text/html; charset=utf-8"))
-}
-
 /// What the page put out itself: `output`, with `content-type`. Without the type it is only a value where there is
 /// `another` way to show it, a template or JSON; else it is HTML when it begins like it, and plain text.
 fn own_output(values: &mut Map, another: bool) -> Result<Option<Response<AnswerBody>>, String> {
-    let kind = match values.get("content-type") {
-        Some(Value::String(kind)) => Some(content_type(kind)?),
-        Some(other) => return Err(format!("content-type {other} is not text")),
-        None => None,
-    };
-    if !values.contains_key("output") || (kind.is_none() && another) {
+    let (mut kind, mut has_output) = (None, false);
+    for (name, value) in &*values {
+        match (name.as_str(), value) {
+            ("output", _) => has_output = true,
+            ("content-type", Value::String(value)) => kind = Some(content_type(value)?),
+            ("content-type", other) => return Err(format!("content-type {other} is not text")),
+            _ => {}
+        }
+    }
+    if !has_output || (kind.is_none() && another) {
         return Ok(None);
     }
-    let body = match values.shift_remove("output") {
-        Some(Value::String(text)) => text,
-        Some(value) => value.to_string(),
+    let body = match std::mem::take(values).into_iter().find(|(name, _)| name == "output") {
+        Some((_, Value::String(text))) => text,
+        Some((_, value)) => value.to_string(),
         None => String::new(),
     };
-    let is_html = body.trim_start().starts_with('<');
-    let mut answer = html(body);
-    match kind {
-        Some(kind) => answer.headers_mut().insert(CONTENT_TYPE, kind),
-        None if is_html => None,
-        None => answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
-    };
-    Ok(Some(answer))
+    let kind = kind.unwrap_or_else(|| if body.trim_start().starts_with('<') { HTML } else { TEXT });
+    Ok(Some(made(body, kind)))
 }
 
 /// The header that a page names; the usual ones need no copy.

@@ -85,7 +85,6 @@ impl Guard {
         let has_proof = matches!(who, Who::Session(..) | Who::Vouched(..));
         Visitor {
             sees_errors: is_here || suffices(who.scope(), Need::Admin),
-            may_administer: self.may_administer(head, &who),
             call,
             memory: has_proof.then(|| self.memory.clone()),
             who,
@@ -213,6 +212,11 @@ impl Guard {
         })
     }
 
+    /// Whether a visitor may change what the status pages show, which `Access::Administering` guards.
+    pub(crate) fn lets_administer(&self, head: &RequestHead, visitor: &Visitor) -> bool {
+        self.may_administer(head, &visitor.who)
+    }
+
     fn may_administer(&self, head: &RequestHead, who: &Who) -> bool {
         if self.roll.is_open() { comes_from_here(head) } else { suffices(who.scope(), Need::Admin) }
     }
@@ -243,7 +247,8 @@ fn check_head(head: &RequestHead) -> Result<(), Refusal> {
         return Err(Refusal::new(RefusalKind::Head, "the request names two hosts"));
     }
     let target = head.parts.uri.path_and_query().map_or("", |target| target.as_str());
-    if target.match_indices(TOKEN_PREFIX).any(|(at, _)| target.get(at..).is_some_and(is_token)) {
+    let mut places = target.as_bytes().windows(TOKEN_PREFIX.len()).enumerate();
+    if places.any(|(at, bytes)| bytes == TOKEN_PREFIX.as_bytes() && target.get(at..).is_some_and(is_token)) {
         let text = "a token in the URL stays in logs and histories, so it is refused there; send it in the header \
                     Authorization: Bearer TOKEN, and replace this one: procblock token remove NAME, procblock token add NAME";
         return Err(Refusal::new(RefusalKind::TokenInUrl, text));

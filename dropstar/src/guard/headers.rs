@@ -62,8 +62,8 @@ pub(crate) fn stay_with_tls(time: Duration, headers: &mut HeaderMap) {
 
 fn policy(whose: Whose, content_type: Option<&HeaderValue>) -> HeaderValue {
     let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = content_type.split(';').next().unwrap_or_default().trim();
-    match kind {
+    let end = content_type.bytes().position(|byte| byte == b';').unwrap_or(content_type.len());
+    match content_type.get(..end).unwrap_or_default().trim() {
         "text/html" | "application/xhtml+xml" | "image/svg+xml" | "application/xml" | "text/xml" => match whose {
             Whose::Own => OWN_PAGE,
             Whose::Users => USERS_PAGE,

@@ -1,8 +1,9 @@
 //! Which hosts a request may name. A foreign one is how a page elsewhere reaches a server on this machine (DNS
 //! rebinding): its name is made to point here, and the browser takes us for it.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
+
+use foldhash::HashSet;
 
 use crate::request::RequestHead;
 use crate::{ServeConfig, SiteContent};
@@ -17,7 +18,11 @@ pub(super) struct Hosts {
 
 impl Hosts {
     pub(super) fn new(config: &ServeConfig) -> Self {
-        let mut names: HashSet<String> = HashSet::from(["localhost".to_string()]);
+        let listen = config.listen.ip().to_canonical();
+        let mut names = HashSet::from_iter(["localhost".to_string()]);
+        if !listen.is_unspecified() {
+            names.insert(listen.to_string());
+        }
         for site in &config.sites {
             names.insert(normal(&site.name));
             names.extend(site.aliases.iter().map(|alias| normal(alias)));
@@ -25,7 +30,7 @@ impl Hosts {
                 names.extend(mounts.iter().flat_map(|mount| &mount.aliases).map(|alias| normal(alias)));
             }
         }
-        Hosts { is_any: config.any_host, names, listen: config.listen.ip().to_canonical() }
+        Hosts { is_any: config.any_host, names, listen }
     }
 
     /// Whether a request's host is one of ours: a site, an alias, an address of the listener, `localhost`. Only

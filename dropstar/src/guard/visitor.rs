@@ -39,8 +39,6 @@ pub(crate) struct Visitor {
     pub(super) who: Who,
     /// Whether errors are shown on the page.
     pub(super) sees_errors: bool,
-    /// Whether what `Access::Administering` guards may be changed.
-    pub(super) may_administer: bool,
     /// The audit log's line, for what may change something.
     pub(super) call: Option<Call>,
     /// Present where a token against forged requests is wanted.
@@ -103,11 +101,6 @@ impl Visitor {
     /// Whether errors are shown on the page: to an administrator, and with `dev` to whoever comes by loopback.
     pub(crate) fn sees_errors(&self) -> bool {
         self.sees_errors
-    }
-
-    /// Whether it may change what the status pages show.
-    pub(crate) fn may_administer(&self) -> bool {
-        self.may_administer
     }
 
     /// The token that forms and scripts of this visitor's pages bring along; none where none is wanted.

@@ -142,8 +142,12 @@ fn decode_path(path: &str, prefix: &str) -> Result<String, BadHead> {
     if !path.starts_with('/') {
         return Err(BadHead::Path);
     }
-    let decoded = percent_decode_str(path).decode_utf8().map_err(|_| BadHead::Path)?;
-    if decoded.bytes().any(|byte| byte == 0) || decoded.split('/').any(|part| part == "." || part == "..") {
+    let decoded = match path.as_bytes().contains(&b'%') {
+        true => percent_decode_str(path).decode_utf8().map_err(|_| BadHead::Path)?,
+        false => path.into(),
+    };
+    let has_dot = decoded.bytes().any(|byte| byte == b'.');
+    if decoded.bytes().any(|byte| byte == 0) || has_dot && decoded.split('/').any(|part| part == "." || part == "..") {
         return Err(BadHead::Path);
     }
     Ok(decoded.into_owned())

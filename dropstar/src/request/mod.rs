@@ -10,6 +10,6 @@ mod pairs;
 mod state;
 
 pub(crate) use arguments::{Given, TooMany};
-pub(crate) use head::{Ends, RequestHead};
+pub(crate) use head::{BadHead, Ends, RequestHead};
 pub use state::RequestState;
 pub(crate) use state::{Live, Origin};

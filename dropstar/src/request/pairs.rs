@@ -18,11 +18,23 @@ pub(crate) fn read(text: &[u8], limit: usize) -> Result<Map, TooMany> {
         if index >= limit {
             return Err(TooMany(limit));
         }
+        if let Some((name, value)) = plain(pair) {
+            add(&mut map, name, Value::String(value.to_string()));
+            continue;
+        }
         for (name, value) in form_urlencoded::parse(pair) {
             add(&mut map, &name, Value::String(value.into_owned()));
         }
     }
     Ok(map)
+}
+
+/// A pair of which nothing has to be decoded.
+fn plain(pair: &[u8]) -> Option<(&str, &str)> {
+    if pair.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return None;
+    }
+    std::str::from_utf8(pair).ok()?.split_once('=')
 }
 
 /// Adds one argument as a pair does.

@@ -11,16 +11,16 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
 use crate::Limits;
 use crate::answer::AnswerBody;
 use crate::request::Ends;
-use crate::server::handle::handle;
+use crate::server::handle::{Opened, handle};
 use crate::server::listener::Listening;
 use crate::server::pace::{Pace, Paced};
+use crate::server::transport::Transport;
 
 /// hyper's least buffer.
 const BUFFER_MIN: usize = 8192;
@@ -48,7 +48,7 @@ pub(crate) async fn serve<S>(
     listening: Arc<Listening>,
     end: oneshot::Receiver<()>,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Transport,
 {
     let serving = listening.serving.load_full();
     let (limits, traffic) = (serving.config.limits.clone(), Arc::clone(&serving.surroundings.traffic));
@@ -60,7 +60,8 @@ pub(crate) async fn serve<S>(
         Protocol::One => {
             let connection = http1::Builder::new()
                 .header_read_timeout(None)
-                .half_close(false)
+                // Else hyper looks for the end by reading, into a buffer that it makes for each request.
+                .half_close(S::TELLS_LEAVING)
                 .max_buf_size(limits.header_bytes.max(BUFFER_MIN))
                 .max_header_size(limits.header_bytes)
                 .serve_connection(stream, requests);
@@ -87,12 +88,13 @@ fn requests(
     service_fn(move |request| {
         let serving = listening.serving.load_full();
         let (under_way, came) = (pace.begin(), pace.came());
+        let request = Opened::new(&serving, request, (ends, came));
         async move {
             let is_quick = serving.surroundings.traffic.is_quick();
             if is_quick {
                 give_way().await;
             }
-            let answer = handle(&serving, request, (ends, came)).await;
+            let answer = handle(&serving, request).await;
             Ok(answer.map(|body| under_way.until_sent(body)))
         }
     })

@@ -14,7 +14,7 @@ use http_body::Body;
 use crate::answer::{self, AnswerBody, Form, Problem, accepts_gzip, compress};
 use crate::guard::{self, Admission, Asked, CSRF_FIELD, Visitor, Whose};
 use crate::live::traffic::RouteKind;
-use crate::request::{Ends, Given, RequestHead, arguments};
+use crate::request::{BadHead, Ends, Given, RequestHead, arguments};
 use crate::server::serving::Serving;
 use crate::server::{own, run};
 use crate::site::{Moment, Route};
@@ -40,7 +40,7 @@ pub(crate) enum Content<B> {
     /// As it comes.
     Body(B),
     /// Read already, because the guard wanted to see the form.
-    Given(Given),
+    Given(Box<Given>),
 }
 
 impl<B> Content<B> {
@@ -53,27 +53,40 @@ impl<B> Content<B> {
     }
 }
 
-/// Answers a request that came at this moment. Whatever happens, there is an answer.
-pub(crate) async fn handle<B>(
-    serving: &Serving,
-    request: http::Request<B>,
-    (ends, came): (Ends, Moment),
-) -> Response<AnswerBody>
+/// A request whose head was read. A head is large: what waits for an answer carries a reference.
+pub(crate) struct Opened<B> {
+    head: Result<Arc<RequestHead>, BadHead>,
+    body: B,
+    is_tls: bool,
+    /// Whether its connection is closed behind the answer.
+    closes: bool,
+}
+
+impl<B> Opened<B> {
+    /// Reads the head of a request that came at this moment.
+    pub(crate) fn new(serving: &Serving, request: http::Request<B>, (ends, came): (Ends, Moment)) -> Self {
+        let (mut parts, body) = request.into_parts();
+        let (is_tls, closes) = (ends.is_tls, closes_after(&parts));
+        serving.guard.clean(&mut parts.headers, ends.peer);
+        let head = RequestHead::new(parts, (ends, came), &serving.config.prefix).map(Arc::new);
+        Opened { head, body, is_tls, closes }
+    }
+}
+
+/// Answers a request. Whatever happens, there is an answer.
+pub(crate) async fn handle<B>(serving: &Serving, request: Opened<B>) -> Response<AnswerBody>
 where
     B: Body<Data = Bytes> + Send + Unpin,
     B::Error: BodyError,
 {
     let begun = Instant::now();
     let mut kind = RouteKind::None;
-    let (mut parts, body) = request.into_parts();
-    let closes = closes_after(&parts);
-    let is_tls = ends.is_tls;
-    serving.guard.clean(&mut parts.headers, ends.peer);
-    let (mut answer, whose) = match RequestHead::new(parts, (ends, came), &serving.config.prefix) {
+    let Opened { head, body, is_tls, closes } = request;
+    let (mut answer, whose) = match head {
         Ok(head) => {
             let is_head = *head.method() == Method::HEAD;
             let is_gzip_accepted = accepts_gzip(head.headers());
-            let (mut answer, whose) = answer_to(serving, Arc::new(head), body, &mut kind).await;
+            let (mut answer, whose) = answer_to(serving, head, body, &mut kind).await;
             compress(&mut answer, is_gzip_accepted).await;
             if is_head {
                 drop_body(&mut answer);
@@ -174,7 +187,7 @@ where
             let mut given = read.map_err(Turned::Wrong)?;
             let token = given.take(CSRF_FIELD);
             let token = token.as_ref().and_then(serde_json::Value::as_str);
-            Ok((pending.confirm(token).map_err(Turned::Refused)?, Content::Given(given)))
+            Ok((pending.confirm(token).map_err(Turned::Refused)?, Content::Given(Box::new(given))))
         }
     }
 }

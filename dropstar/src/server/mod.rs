@@ -8,6 +8,7 @@ mod pace;
 mod run;
 pub(crate) mod serving;
 mod tls;
+mod transport;
 mod turns;
 
 use std::io;

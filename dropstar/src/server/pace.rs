@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::Limits;
 use crate::answer::AnswerBody;
 use crate::live::traffic::Traffic;
+use crate::server::transport::Transport;
 use crate::site::Moment;
 
 /// No such moment.
@@ -49,7 +50,7 @@ impl Pace {
     fn bytes_came(&self) {
         let now = Moment::now().nanoseconds();
         self.came.store(now, Ordering::Relaxed);
-        if self.requests.load(Ordering::Relaxed) == 0 && self.head_since.load(Ordering::Relaxed) == NEVER {
+        if !self.has_requests() && self.head_since.load(Ordering::Relaxed) == NEVER {
             self.head_since.store(now, Ordering::Relaxed);
         }
     }
@@ -79,6 +80,11 @@ impl Pace {
         UnderWay(Arc::clone(self))
     }
 
+    /// Whether a request is under way.
+    fn has_requests(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 0
+    }
+
     /// Until when the connection may go on as it is; none if nothing is waited for from the client.
     pub(crate) fn until(&self, limits: &Limits) -> Option<Instant> {
         let after = |since: &AtomicU64, limit: Duration| {
@@ -86,7 +92,7 @@ impl Pace {
             (since != NEVER).then(|| Moment::of_nanoseconds(since).instant() + limit)
         };
         let stalled = after(&self.stalled_since, limits.body_timeout);
-        if self.requests.load(Ordering::Relaxed) > 0 {
+        if self.has_requests() {
             return stalled;
         }
         stalled.or(after(&self.head_since, limits.header_timeout)).or(after(&self.idle_since, limits.idle_timeout))
@@ -157,7 +163,7 @@ impl<S> Paced<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+impl<S: Transport> AsyncRead for Paced<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -195,7 +201,7 @@ impl<S> Paced<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+impl<S: Transport> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.gives_way(context) {
             return Poll::Pending;
@@ -220,7 +226,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         self.stream.is_write_vectored()
     }
 
+    /// Called whenever something has happened to the connection, also when there is nothing to flush: here is where a
+    /// client is missed that left before its answer.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.pace.has_requests() && self.stream.poll_left(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
         self.note(flushed)
     }

@@ -1,6 +1,7 @@
 //! A page or procedure is run: its arguments, its turn, its time, and what it gave becomes the answer.
 
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -43,7 +44,7 @@ where
     }
     let mut given = match content {
         Content::Body(body) => arguments::read(&allowed.head, body, &allowed.serving.config.limits).await?,
-        Content::Given(given) => given,
+        Content::Given(given) => *given,
     };
     // A page that brings its token where none is wanted gives it to no program either.
     given.take(CSRF_FIELD);
@@ -101,43 +102,65 @@ impl Allowed<'_> {
             user: self.visitor.name().cloned(),
         });
         let Some(program) = &entry.loaded.program else { return Ok((Map::new(), live)) };
-        let deadline = Instant::now() + declaration.timeout;
+        let begun = Instant::now();
+        let deadline = begun + declaration.timeout;
         let _turn = self.serving.turns.take(deadline).await.map_err(|_| Problem::busy())?;
         let request = Request {
             arguments: Arc::clone(&live.arguments),
             state: RequestState::from(Arc::clone(&live)),
+            begun,
             deadline,
             stop: Stop::new(),
         };
-        let running = Running { program: program.run(&request), stop: &request.stop };
-        let ran = tokio::time::timeout_at((deadline + SLACK).into(), running).await;
+        let running = Running { program: program.run(&request), stop: Some(&request.stop) };
+        let ran = within(deadline + SLACK, running).await;
         let timed_out = || {
             let text = format!("it did not end within {} s", declaration.timeout.as_secs_f64());
             Err(Failure { kind: FailureKind::TimedOut, text, place: None })
         };
         let Answer { values } =
-            ran.unwrap_or_else(|_| timed_out()).map_err(|failure| Problem::failure(&entry.path(), &failure))?;
+            ran.unwrap_or_else(timed_out).map_err(|failure| Problem::failure(&entry.path(), &failure))?;
         Ok((values, live))
     }
+}
+
+/// Waits for a future, until a moment at the latest. What is ready at once costs no timer, and no room for one.
+async fn within<F: Future>(until: Instant, future: F) -> Option<F::Output> {
+    let (mut future, mut end) = (pin!(future), None);
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => {
+            let end = end.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.into())));
+            end.as_mut().poll(context).map(|()| None)
+        }
+    })
+    .await
 }
 
 /// A program that runs. Dropped before it ended, because its client went away or its time is over, it is asked to stop
 /// first: what it began elsewhere must not go on.
 struct Running<'a> {
     program: BoxFuture<'a, Result<Answer, Failure>>,
-    stop: &'a Stop,
+    /// None once it has ended.
+    stop: Option<&'a Stop>,
 }
 
 impl Future for Running<'_> {
     type Output = Result<Answer, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.program.as_mut().poll(context)
+        let polled = self.program.as_mut().poll(context);
+        if polled.is_ready() {
+            self.stop = None;
+        }
+        polled
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.stop.request();
+        if let Some(stop) = self.stop {
+            stop.request();
+        }
     }
 }

@@ -9,7 +9,7 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use unidist::{Unidist, VirtualClock};
 
-use super::handle::handle;
+use super::handle::{Opened, handle};
 use super::serving::{Serving, Surroundings};
 use super::*;
 use crate::answer::AnswerBody;
@@ -168,7 +168,8 @@ async fn ask(serving: &Serving, method: &Method, at: (&str, &str), headers: &[(&
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    handle(serving, request.body(Full::new(Bytes::new())).unwrap(), (ends(), Moment::now())).await
+    let request = request.body(Full::new(Bytes::new())).unwrap();
+    handle(serving, Opened::new(serving, request, (ends(), Moment::now()))).await
 }
 
 fn methods() -> Vec<Method> {

@@ -36,6 +36,10 @@ impl Turns {
         if let Ok(turn) = self.free.try_acquire() {
             return Ok(turn);
         }
+        Box::pin(self.wait(deadline)).await
+    }
+
+    async fn wait(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, Busy> {
         let _waiting = Waiting::begin(&self.waiting, self.waiting_max)?;
         match tokio::time::timeout_at(deadline.into(), self.free.acquire()).await {
             Ok(Ok(turn)) => Ok(turn),

@@ -1,10 +1,10 @@
 //! A folder that is a site: `pages/`, `templates/`, `rpc/`, `static/`, `public/`.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use foldhash::HashMap;
 use parking_lot::RwLock;
 
 use crate::answer::{PageTemplate, StaticRoot, log_broken};

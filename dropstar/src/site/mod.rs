@@ -6,8 +6,9 @@ mod package;
 mod route;
 mod stamp;
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 pub(crate) use fresh::{Current, Fresh};
 pub(crate) use route::{Broken, Entry, Own, Route};
@@ -67,7 +68,7 @@ enum Content {
 impl Sites {
     /// The sites of a configuration. Reads no file yet.
     pub(crate) fn new(config: &ServeConfig, shared: Shared) -> Sites {
-        let mut hosts = HashMap::new();
+        let mut hosts = HashMap::default();
         for (index, site) in config.sites.iter().enumerate() {
             for host in std::iter::once(&site.name).chain(&site.aliases) {
                 hosts.entry(normal(host)).or_insert(Place { site: index, package: None });

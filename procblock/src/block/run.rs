@@ -112,7 +112,7 @@ pub struct Run {
 impl Run {
     /// A new run from outside: pipe data starts as a copy of the input data.
     pub fn new(instance: Arc<Instance>, input: Arc<Input>, folder: Option<PathBuf>) -> Self {
-        let owner = instance.next_owner();
+        let owner = Arc::clone(instance.next_owner().name());
         let stop = instance.stop.clone();
         let pipe_data = input.input_data.clone();
         Run {
@@ -208,7 +208,7 @@ impl Run {
             error: self.error.clone(),
             failure: None,
             folder: self.folder.clone(),
-            owner: self.instance.next_owner(),
+            owner: Arc::clone(self.instance.next_owner().name()),
             stop: self.stop.clone(),
             block: Arc::clone(&self.block),
             guards: Vec::new(),

@@ -101,7 +101,9 @@ impl Calls for InstanceCalls {
     }
 
     fn closed(&self, caller: &Caller) {
-        self.instance.release_locks(&caller.owner);
+        if let Some(owner) = caller.owner.known_name() {
+            self.instance.release_locks(owner);
+        }
     }
 
     fn ring(&self) -> Arc<Ring> {

@@ -64,7 +64,7 @@ impl Api {
             return Ok(answer);
         }
         let (store, is_immediate) = self.store(first);
-        let call_now = || unidist::call::call_now(store, name, &arguments, &caller.owner);
+        let call_now = || unidist::call::call_now(store, name, &arguments, caller.owner.name());
         let called = if is_immediate { call_now() } else { self.store_calls.make(call_now) };
         if let Some(called) = called {
             if let Some(bucket) = self.files.concerns(name, &arguments).filter(|_| called.is_ok()) {
@@ -74,10 +74,10 @@ impl Api {
             return answer(called);
         }
         if name == "sharedlock.acquire" {
-            self.lock_owners.lock().insert(Arc::clone(&caller.owner));
+            self.lock_owners.lock().insert(Arc::clone(caller.owner.name()));
         }
         tokio::select! {
-            called = unidist::call::call(store, name, &arguments, &caller.owner) => answer(called),
+            called = unidist::call::call(store, name, &arguments, caller.owner.name()) => answer(called),
             () = self.stop.requested() => Err(HostError::new("stopped", "the instance is stopping")),
         }
     }
@@ -113,7 +113,7 @@ impl Host for Api {
         {
             return None;
         }
-        unidist::call::call_now(store, name, arguments, &caller.owner).map(answer)
+        unidist::call::call_now(store, name, arguments, caller.owner.name()).map(answer)
     }
 
     fn call<'a>(

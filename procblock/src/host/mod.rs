@@ -6,6 +6,7 @@
 pub(crate) mod api;
 mod file;
 mod http;
+mod owner;
 mod process;
 mod random;
 mod rpc;
@@ -18,14 +19,16 @@ use std::sync::Arc;
 
 use crate::value::Value;
 
+pub use owner::LockOwner;
+
 /// A boxed future that may be sent between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Who calls: the owner of locks it takes, and the base of its relative paths.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Caller {
-    /// The running block or request, unique in the instance: the owner of locks.
-    pub owner: Arc<str>,
+    /// The running block or request.
+    pub owner: LockOwner,
     /// The folder that relative paths are resolved against.
     pub folder: Arc<Path>,
     /// The script's name, for log lines.
@@ -35,7 +38,7 @@ pub struct Caller {
 impl Default for Caller {
     /// Nobody, nowhere.
     fn default() -> Self {
-        Caller { owner: Arc::default(), folder: Path::new("").into(), script: Arc::default() }
+        Caller { owner: LockOwner::default(), folder: Path::new("").into(), script: Arc::default() }
     }
 }
 

@@ -101,9 +101,11 @@ pub struct Call<'a> {
     /// The block around this one, or null.
     pub block_parent: &'a Value,
     /// Who calls, for the functions of the host.
-    pub caller: &'a Caller,
+    pub caller: &'a Arc<Caller>,
     /// The modules it may use.
     pub allow: Allow,
+    /// Since when its time counts.
+    pub begun: Instant,
     /// The longest it may take; none is for ever.
     pub timeout: Option<Duration>,
     /// Its limits.
@@ -112,6 +114,13 @@ pub struct Call<'a> {
     pub stop: &'a Stop,
     /// Of whoever has just seen that the script's own file is the version that this stands for: it is not looked at again.
     pub seen: Option<&'a Seen>,
+}
+
+impl Call<'_> {
+    /// When it must have ended; none is never.
+    fn deadline(&self) -> Option<Instant> {
+        self.timeout.and_then(|timeout| self.begun.checked_add(timeout))
+    }
 }
 
 /// One version of a script's file, known by who made it: a clone stands for the same one.
@@ -196,12 +205,12 @@ impl Scripts {
     /// # Errors
     /// When it is not found, cannot be read or compiled, raises, returns another kind, or is ended by its time limit,
     /// a limit or a stop. The place is the script's own line where it is known.
-    pub async fn call(&self, script: &Script, call: Call<'_>) -> Result<Value, RunError> {
-        let deadline = call.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    pub async fn call(&self, script: &Script, call: &Call<'_>) -> Result<Value, RunError> {
         let result = match Language::of(script) {
-            Language::Lua => self.lua.call(script, &call, deadline).await,
-            Language::Python => self.python.call(script, &call, deadline).await,
-            Language::Executable(path) => executable::call(&*self.processes, path, &call).await,
+            Language::Lua => self.lua.call(script, call).await,
+            // Boxed: calls of Lua are many and small, and would carry the room for these.
+            Language::Python => Box::pin(self.python.call(script, call)).await,
+            Language::Executable(path) => Box::pin(executable::call(&*self.processes, path, call)).await,
         };
         result.map(Value::Object)
     }

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde_json::json;
 use unidist::Stop;
 
 use crate::error::RunError;
-use crate::host::{BoxFuture, Caller, Host, HostError};
+use crate::host::{BoxFuture, Caller, Host, HostError, LockOwner};
 use crate::script::plain_processes::PlainProcesses;
 use crate::script::{Allow, Call, Limits, Script, ScriptConfig, Scripts};
 use crate::value::{Map, Value};
@@ -27,7 +27,7 @@ impl Host for TestHost {
         name: &'a str,
         arguments: Vec<Value>,
     ) -> BoxFuture<'a, Result<Value, HostError>> {
-        self.calls.lock().push((caller.owner.to_string(), name.to_owned(), arguments.clone()));
+        self.calls.lock().push((caller.owner.name().to_string(), name.to_owned(), arguments.clone()));
         Box::pin(async move {
             match name {
                 "sharedcounter.increment" => {
@@ -98,8 +98,9 @@ impl Bench {
     }
 
     pub(crate) async fn call(&self, script: &Script) -> Result<Value, RunError> {
-        let (empty, caller) =
-            (Map::new(), Caller { owner: "block 1".into(), folder: Path::new("/").into(), script: "test".into() });
+        let empty = Map::new();
+        let owner = LockOwner::from(Arc::from("block 1"));
+        let caller = Arc::new(Caller { owner, folder: Path::new("/").into(), script: "test".into() });
         let call = Call {
             pipe_data: &self.pipe_data,
             block: &self.block,
@@ -111,12 +112,13 @@ impl Bench {
             block_parent: &Value::Null,
             caller: &caller,
             allow: self.allow,
+            begun: Instant::now(),
             timeout: self.timeout,
             limits: self.limits,
             stop: &self.stop,
             seen: None,
         };
-        self.scripts.call(script, call).await
+        self.scripts.call(script, &call).await
     }
 
     pub(crate) async fn python(&self, text: &str) -> Result<Value, RunError> {

@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use unidist::Stop;
 
+use super::Call;
+
 /// Why a call was ended from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -18,17 +20,25 @@ pub(crate) enum Ended {
     Stopped,
 }
 
-/// Completes with `future`, unless the deadline or a stop comes first. What is ready at once costs no timer.
-pub(crate) async fn within<F: Future>(deadline: Option<Instant>, stop: &Stop, future: F) -> Result<F::Output, Ended> {
-    let mut future = pin!(future);
-    if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
-        return Ok(output);
-    }
+/// Completes with `future`, unless the call's deadline or its stop comes first. What is ready at once costs no timer,
+/// and no room for one.
+pub(super) async fn within<F: Future>(call: &Call<'_>, future: F) -> Result<F::Output, Ended> {
+    let (mut future, mut end) = (pin!(future), None);
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending => {
+            let end = end.get_or_insert_with(|| Box::pin(ended(call.deadline(), call.stop)));
+            end.as_mut().poll(context).map(Err)
+        }
+    })
+    .await
+}
+
+async fn ended(deadline: Option<Instant>, stop: &Stop) -> Ended {
     tokio::select! {
         biased;
-        output = future.as_mut() => Ok(output),
-        () = passed(deadline) => Err(Ended::TimedOut),
-        () = stop.requested() => Err(Ended::Stopped),
+        () = passed(deadline) => Ended::TimedOut,
+        () = stop.requested() => Ended::Stopped,
     }
 }
 

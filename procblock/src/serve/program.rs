@@ -4,14 +4,14 @@
 //! the definition, so that no visitor can put a name among the results.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use dropstar::{Answer, Failure, FailureKind, Program, Request};
 
 use crate::block::{Block, InRequest, Input, Processed, Run};
 use crate::error::{RunError, RunErrorKind};
-use crate::host::{BoxFuture, Caller};
+use crate::host::{BoxFuture, Caller, LockOwner};
 use crate::instance::Instance;
 use crate::script::{Allow, Call, Limits, Script, Seen};
 use crate::serve::environment::environment;
@@ -66,14 +66,19 @@ pub(super) struct WrongProgram(pub(super) String);
 /// Releases what a request locked, however it ends.
 struct Locks<'a> {
     instance: &'a Instance,
-    owner: &'a str,
+    owner: &'a LockOwner,
 }
 
 impl Drop for Locks<'_> {
     fn drop(&mut self) {
-        self.instance.release_locks(self.owner);
+        if let Some(owner) = self.owner.known_name() {
+            self.instance.release_locks(owner);
+        }
     }
 }
+
+/// Of what a page's script is not given.
+static NOTHING: LazyLock<Map> = LazyLock::new(Map::new);
 
 impl Program for ScriptProgram {
     fn run<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Answer, Failure>> {
@@ -84,29 +89,29 @@ impl Program for ScriptProgram {
 impl ScriptProgram {
     async fn call(&self, request: &Request) -> Result<Answer, Failure> {
         let instance = &self.surroundings.instance;
-        let owner = instance.next_owner();
-        let _locks = Locks { instance, owner: &owner };
         let folder = Arc::clone(self.surroundings.outputs());
-        let caller = Caller { owner: Arc::clone(&owner), folder, script: Arc::clone(&self.name) };
-        let nothing = Map::new();
-        let env = if self.is_child { environment(request) } else { Map::new() };
+        let caller = Caller { owner: instance.next_owner(), folder, script: Arc::clone(&self.name) };
+        let caller = Arc::new(caller);
+        let _locks = Locks { instance, owner: &caller.owner };
+        let env = self.is_child.then(|| Box::new(environment(request)));
         let call = Call {
-            pipe_data: &nothing,
+            pipe_data: &NOTHING,
             block: &Value::Null,
             request_state: &request.state,
             input_data: &request.arguments,
             tag: "run",
             cwd: &caller.folder,
-            env: &env,
+            env: env.as_deref().unwrap_or(&NOTHING),
             block_parent: &Value::Null,
             caller: &caller,
             allow: self.allow,
-            timeout: Some(request.deadline.saturating_duration_since(Instant::now())),
+            begun: request.begun,
+            timeout: Some(request.deadline.saturating_duration_since(request.begun)),
             limits: Limits::default(),
             stop: &request.stop,
             seen: Some(&self.seen),
         };
-        match instance.scripts.call(&self.script, call).await {
+        match instance.scripts.call(&self.script, &call).await {
             Ok(Value::Object(values)) => Ok(Answer { values }),
             Ok(other) => Err(not_a_mapping(&other)),
             Err(error) => Err(failure(&error)),

@@ -63,6 +63,7 @@ fn request(arguments: Value) -> Request {
     Request {
         arguments: Arc::new(arguments),
         state: state.into(),
+        begun: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(5),
         stop: Stop::new(),
     }

@@ -1,6 +1,8 @@
 //! What several steps need: calling a script, calling a function of the host.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
 
 use unidist::Stop;
 
@@ -34,6 +36,7 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
     let run = &*step.run;
     let mut caller = step.caller();
     caller.script = script_name(script).map_or(caller.script, Into::into);
+    let caller = Arc::new(caller);
     let call = Call {
         pipe_data: &run.pipe_data,
         block: step.item,
@@ -45,12 +48,13 @@ pub(super) async fn call_script(script: &Script, step: &mut StepRun<'_>) -> Step
         block_parent: &run.block,
         caller: &caller,
         allow: run.allow(),
+        begun: Instant::now(),
         timeout: run.timeout(step.timeout),
         limits,
         stop: &run.stop,
         seen: None,
     };
-    let called = run.instance.scripts.call(script, call).await;
+    let called = run.instance.scripts.call(script, &call).await;
     match called.map_err(|error| place_of_step(stopped(error, &run.stop)))? {
         Value::Object(map) => Ok(map),
         other => Err(RunError::failed(format!("the script returned a {}, not a mapping", kind_name(&other))).into()),

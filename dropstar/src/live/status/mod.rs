@@ -216,7 +216,7 @@ async fn around(visit: &Visit<'_>, values: &Map, refused: Option<&(Problem, &Map
         "title": title,
         "name": name,
         "beside": listing,
-        "may_change": visit.allowed.visitor.may_administer(),
+        "may_change": visit.allowed.serving.guard.lets_administer(&visit.allowed.head, &visit.allowed.visitor),
         "csrf_token": visit.allowed.visitor.csrf_token().as_deref(),
         "user": visit.allowed.visitor.name().map(|name| name.to_string()),
         "done": visit.view.done,

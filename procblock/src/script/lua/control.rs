@@ -67,7 +67,7 @@ struct Raised;
 /// Who the current call belongs to and what it may do.
 #[derive(Debug, Clone, Default)]
 pub(in crate::script) struct Context {
-    pub(in crate::script) caller: Caller,
+    pub(in crate::script) caller: Arc<Caller>,
     pub(in crate::script) allow: Allow,
     pub(in crate::script) stop: Stop,
 }
@@ -133,8 +133,8 @@ impl Control {
     }
 
     /// Begins a call.
-    pub(super) fn begin(&self, deadline: Option<Instant>, memory_max: usize, call: &Call<'_>) {
-        self.deadline.store(deadline.map_or(NEVER, |at| self.nanos(at)), Relaxed);
+    pub(super) fn begin(&self, memory_max: usize, call: &Call<'_>) {
+        self.deadline.store(call.deadline().map_or(NEVER, |at| self.nanos(at)), Relaxed);
         self.memory_max.store(memory_max, Relaxed);
         self.cpu.begin_call(call.limits.cpu);
         self.ended.store(0, Relaxed);
@@ -142,9 +142,7 @@ impl Control {
         self.has_yielded_to_end.store(false, Relaxed);
         *self.ended_at.lock() = None;
         let mut context = self.context.lock();
-        context.caller.owner = Arc::clone(&call.caller.owner);
-        context.caller.script = Arc::clone(&call.caller.script);
-        context.caller.folder = Arc::clone(&call.caller.folder);
+        context.caller = Arc::clone(call.caller);
         context.allow = call.allow;
         context.stop = call.stop.clone();
     }

@@ -1,7 +1,6 @@
 //! The states and who may use one.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -48,22 +47,17 @@ impl Pool {
         self.watchdog.lost()
     }
 
-    pub(in crate::script) async fn call(
-        &self,
-        script: &Script,
-        call: &Call<'_>,
-        deadline: Option<Instant>,
-    ) -> Result<Map, RunError> {
+    pub(in crate::script) async fn call(&self, script: &Script, call: &Call<'_>) -> Result<Map, RunError> {
         self.watchdog.check()?;
         let _permit = match self.free.try_acquire() {
             Ok(permit) => permit,
-            Err(_) => self.wait_for_state(call, deadline).await?,
+            Err(_) => Box::pin(self.wait_for_state(call)).await?,
         };
         let mut state = match self.take(script) {
             Some(state) => state,
             None => self.new_state()?,
         };
-        let result = state.call(script, call, deadline).await;
+        let result = state.call(script, call).await;
         if !state.is_spent() {
             let mut idle = self.idle.lock();
             if idle.len() < IDLE_MAX {
@@ -81,12 +75,8 @@ impl Pool {
         Some(idle.remove(index))
     }
 
-    async fn wait_for_state(
-        &self,
-        call: &Call<'_>,
-        deadline: Option<Instant>,
-    ) -> Result<tokio::sync::SemaphorePermit<'_>, RunError> {
-        let waited = waiting::within(deadline, call.stop, self.free.acquire()).await;
+    async fn wait_for_state(&self, call: &Call<'_>) -> Result<tokio::sync::SemaphorePermit<'_>, RunError> {
+        let waited = waiting::within(call, self.free.acquire()).await;
         let permit = waited.map_err(|ended| {
             let (kind, message) = ended_text(ended, call);
             RunError::new(kind, format!("{message}; all {} Lua states were in use", self.config.states_max))

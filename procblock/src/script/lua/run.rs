@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Instant;
 
 use mlua::thread::AsyncThread;
 use mlua::{Function, IntoLua, Lua, LuaOptions, MultiValue, StdLib, Table, Thread, Value as LuaValue};
@@ -140,17 +139,12 @@ impl State {
     }
 
     /// Runs a script to its end.
-    pub(super) async fn call(
-        &mut self,
-        script: &Script,
-        call: &Call<'_>,
-        deadline: Option<Instant>,
-    ) -> Result<Map, RunError> {
+    pub(super) async fn call(&mut self, script: &Script, call: &Call<'_>) -> Result<Map, RunError> {
         let memory = call.limits.memory.map_or(self.memory, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        self.control.begin(deadline, memory, call);
+        self.control.begin(memory, call);
         // Until the call is done, whatever happens to this future.
         let was_spent = std::mem::replace(&mut self.is_spent, true);
-        let result = self.run(script, call, deadline).await;
+        let result = self.run(script, call).await;
         let must_go = self.control.ended().is_some()
             || result.as_ref().is_err_and(|error| error.kind != RunErrorKind::Failed)
             || self.is_crowded();
@@ -164,7 +158,7 @@ impl State {
         self.scripts.len() > SCRIPTS_MAX || (is_full() && (self.lua.gc_collect().is_err() || is_full()))
     }
 
-    async fn run(&mut self, script: &Script, call: &Call<'_>, deadline: Option<Instant>) -> Result<Map, RunError> {
+    async fn run(&mut self, script: &Script, call: &Call<'_>) -> Result<Map, RunError> {
         let known = match self.recent.take() {
             Some(known) if known.key.is_of(script) => Some(known),
             other => {
@@ -175,21 +169,21 @@ impl State {
         let current = known.and_then(|mut known| known.loaded.is_current(call.seen).then_some(known));
         let mut known = match current {
             Some(known) => known,
-            None => Box::new(Known { key: Key::of(script), loaded: self.load(script, call, deadline).await? }),
+            None => Box::new(Known { key: Key::of(script), loaded: Box::pin(self.load(script, call)).await? }),
         };
-        let result = self.enter(&mut known.loaded, call, deadline).await;
+        let result = self.enter(&mut known.loaded, call).await;
         self.recent = Some(known);
         result
     }
 
     /// Compiles a script and runs a file's own code.
-    async fn load(&mut self, script: &Script, call: &Call<'_>, deadline: Option<Instant>) -> Result<Loaded, RunError> {
+    async fn load(&mut self, script: &Script, call: &Call<'_>) -> Result<Loaded, RunError> {
         match script {
             Script::File(path) => {
                 let loaded = Loaded::file(&self.lua, &self.new_environment, path);
                 let mut loaded = loaded.map_err(|error| self.or_ended(error, call))?;
                 let Entry::Process(code) = loaded.entry.clone() else { return Ok(loaded) };
-                let ran = self.drive(&code, MultiValue::new(), (call, deadline)).await;
+                let ran = self.drive(&code, MultiValue::new(), call).await;
                 ran.map_err(|failed| self.failure(failed, &loaded, call))?;
                 if loaded.find_process_block() { Ok(loaded) } else { Err(loaded.no_process_block()) }
             }
@@ -207,14 +201,9 @@ impl State {
         RunError::new(kind, message)
     }
 
-    async fn enter(
-        &mut self,
-        loaded: &mut Loaded,
-        call: &Call<'_>,
-        deadline: Option<Instant>,
-    ) -> Result<Map, RunError> {
+    async fn enter(&mut self, loaded: &mut Loaded, call: &Call<'_>) -> Result<Map, RunError> {
         if let Entry::Body(body) = loaded.entry.clone() {
-            let result = self.execute(&body, loaded, call, deadline).await?;
+            let result = self.execute(&body, loaded, call).await?;
             if !loaded.find_process_block() {
                 let is_local = loaded.text.as_ref().is_some_and(|text| text.contains("local function ProcessBlock"));
                 if is_local && matches!(result, LuaValue::Nil) {
@@ -224,19 +213,13 @@ impl State {
             }
         }
         let Entry::Process(function) = loaded.entry.clone() else { return Err(loaded.no_process_block()) };
-        let result = self.execute(&function, loaded, call, deadline).await?;
+        let result = self.execute(&function, loaded, call).await?;
         self.mapping(&result, loaded)
     }
 
-    async fn execute(
-        &mut self,
-        function: &Function,
-        loaded: &Loaded,
-        call: &Call<'_>,
-        deadline: Option<Instant>,
-    ) -> Result<LuaValue, RunError> {
+    async fn execute(&mut self, function: &Function, loaded: &Loaded, call: &Call<'_>) -> Result<LuaValue, RunError> {
         let arguments = self.arguments(loaded, call).map_err(|error| self.failure(Failed::Lua(error), loaded, call))?;
-        let result = self.drive(function, arguments, (call, deadline)).await;
+        let result = self.drive(function, arguments, call).await;
         result.map_err(|failed| self.failure(failed, loaded, call))
     }
 
@@ -301,19 +284,14 @@ impl State {
     }
 
     /// Runs a function to its end, wherever that is, within the call's deadline.
-    async fn drive(
-        &mut self,
-        function: &Function,
-        arguments: MultiValue,
-        (call, deadline): (&Call<'_>, Option<Instant>),
-    ) -> Result<LuaValue, Failed> {
+    async fn drive(&mut self, function: &Function, arguments: MultiValue, call: &Call<'_>) -> Result<LuaValue, Failed> {
         let thread = self.coroutine(function).map_err(Failed::Lua)?;
         self.control.set_main(thread.state() as usize);
         let mut running = pin!(thread.clone().into_async::<LuaValue>(arguments).map_err(Failed::Lua)?);
         let mut turn = Turn { place: Place::here(), permit: None };
         let result = loop {
             let stretch = poll_fn(|context| self.poll(running.as_mut(), &mut turn, context));
-            match waiting::within(deadline, call.stop, stretch).await.map_err(Failed::Ended)? {
+            match waiting::within(call, stretch).await.map_err(Failed::Ended)? {
                 // A coroutine of the script may have been cut off: then a result is not a result.
                 Stretch::Done(result) => {
                     break self.control.ended().map_or(Ok(result), |ended| Err(Failed::Ended(ended)))?;
@@ -322,8 +300,8 @@ impl State {
                 Stretch::Turn => {
                     // Given back first: were all places held by calls that wait for their next turn, none would get one.
                     turn.permit = None;
-                    let next = Self::next_turn(turn.place, &self.aside);
-                    turn = waiting::within(deadline, call.stop, next).await.map_err(Failed::Ended)?;
+                    let next = Box::pin(Self::next_turn(turn.place, &self.aside));
+                    turn = waiting::within(call, next).await.map_err(Failed::Ended)?;
                 }
             }
         };

@@ -295,8 +295,8 @@ impl Entries {
             return Err(Fault::new("a list has keys other than 1 to n; use json.null for an empty place"));
         }
         let mut pairs = self.texts;
-        pairs.extend(self.list.into_iter().zip(1_i64..).map(|(value, index)| (Key::Index(index).text(), value)));
-        pairs.extend(self.indexes.into_iter().map(|(index, value)| (Key::Index(index).text(), value)));
+        let numbers = self.list.into_iter().zip(1..).map(|(value, index)| (index, value)).chain(self.indexes);
+        pairs.extend(numbers.map(|(index, value)| (Key::Index(index).text(), value)));
         pairs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         if let Some([(key, _), _]) = pairs.array_windows().find(|[(a, _), (b, _)]| a == b) {
             return Err(Fault::new(format!("the key {key} stands there twice, as a number and as a text")));

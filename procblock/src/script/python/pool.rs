@@ -50,17 +50,12 @@ impl Pool {
     }
 
     /// Runs a script in a worker. The worker of a call that is ended, or given up, is ended.
-    pub(in crate::script) async fn call(
-        &self,
-        script: &Script,
-        call: &Call<'_>,
-        deadline: Option<Instant>,
-    ) -> Result<Map, RunError> {
+    pub(in crate::script) async fn call(&self, script: &Script, call: &Call<'_>) -> Result<Map, RunError> {
         if let Script::File(path) = script {
             // Told here, a missing file costs no worker.
             std::fs::metadata(path).map_err(|error| files::missing(path, &error))?;
         }
-        let called = waiting::within(deadline, call.stop, self.call_worker(script, call)).await;
+        let called = waiting::within(call, self.call_worker(script, call)).await;
         called.unwrap_or_else(|ended| {
             let (kind, message) = ended_text(ended, call);
             let mut error = RunError::new(kind, message);
