@@ -31,8 +31,6 @@ pub(crate) struct Filling {
     pub(crate) prefix: Arc<str>,
     /// What a form sends along so that it is known to come from a page of ours.
     pub(crate) form_token: Option<Arc<str>>,
-    /// Whether JSON is wanted.
-    pub(crate) wants_json: bool,
 }
 
 impl OwnNames for Filling {
@@ -49,31 +47,32 @@ impl OwnNames for Filling {
     }
 }
 
-/// The answer of a page whose program gave these values.
+/// The answer of a page whose program gave these values, to a client that wants JSON or not. What fills a template is
+/// only asked for where there is one to fill.
 ///
 /// # Errors
 /// What the page said about its answer can't be, or its template can't be filled. The text is for the log.
 pub(crate) async fn page(
     entry: &Entry,
     mut values: Map,
-    filling: Filling,
+    (wants_json, filling): (bool, impl FnOnce() -> Filling),
     circumstances: Circumstances<'_>,
 ) -> Result<Response<AnswerBody>, String> {
     let wanted = Wanted::take(&mut values, circumstances)?;
     let mut answer = if wanted.is_redirect {
         Response::new(AnswerBody::empty())
-    } else if let Some(answer) = own_output(&mut values, filling.wants_json || entry.template.is_some())? {
+    } else if let Some(answer) = own_output(&mut values, wants_json || entry.template.is_some())? {
         answer
-    } else if filling.wants_json {
+    } else if wants_json {
         json(&values)
     } else if let Some(template) = &entry.template {
         // Boxed: pages without a template would carry the room that filling one takes.
-        let names = Names::new(values, Box::new(filling));
+        let names = Names::new(values, Box::new(filling()));
         made(Box::pin(template.fill(names, circumstances.came)).await?, HTML)
     } else {
         json(&values)
     };
-    answer.headers_mut().append(VARY, HeaderValue::from_static("accept"));
+    answer.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     wanted.apply(&mut answer);
     Ok(answer)
 }

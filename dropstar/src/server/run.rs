@@ -69,16 +69,15 @@ async fn finished(
         return answer::flat(values, circumstances);
     }
     let declaration = &entry.loaded.declaration;
-    let filling = Filling {
+    let filling = || Filling {
         declaration: Arc::clone(declaration),
         origin: Arc::clone(&entry.origin),
         arguments: Arc::clone(&live.arguments),
         state: RequestState::from(live),
         prefix: Arc::clone(&serving.prefix),
         form_token: allowed.visitor.csrf_token(),
-        wants_json: allowed.wants_json,
     };
-    let mut answer = answer::page(entry, values, filling, circumstances).await?;
+    let mut answer = answer::page(entry, values, (allowed.wants_json, filling), circumstances).await?;
     if let Some(policy) = &declaration.content_security_policy {
         let value = HeaderValue::from_str(policy);
         let value = value.map_err(|_| "the page's content security policy can't be a header".to_string())?;
