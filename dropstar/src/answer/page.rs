@@ -91,22 +91,19 @@ pub(crate) fn flat(mut values: Map, circumstances: Circumstances<'_>) -> Result<
 /// What the page put out itself: `output`, with `content-type`. Without the type it is only a value where there is
 /// `another` way to show it, a template or JSON; else it is HTML when it begins like it, and plain text.
 fn own_output(values: &mut Map, another: bool) -> Result<Option<Response<AnswerBody>>, String> {
-    let (mut kind, mut has_output) = (None, false);
-    for (name, value) in &*values {
+    let (mut kind, mut output) = (None, None);
+    for (name, value) in values.iter_mut() {
         match (name.as_str(), value) {
-            ("output", _) => has_output = true,
+            ("output", value) => output = Some(value),
             ("content-type", Value::String(value)) => kind = Some(content_type(value)?),
             ("content-type", other) => return Err(format!("content-type {other} is not text")),
             _ => {}
         }
     }
-    if !has_output || (kind.is_none() && another) {
-        return Ok(None);
-    }
-    let body = match std::mem::take(values).into_iter().find(|(name, _)| name == "output") {
-        Some((_, Value::String(text))) => text,
-        Some((_, value)) => value.to_string(),
-        None => String::new(),
+    let Some(output) = output.filter(|_| kind.is_some() || !another) else { return Ok(None) };
+    let body = match output.take() {
+        Value::String(text) => text,
+        value => value.to_string(),
     };
     let kind = kind.unwrap_or_else(|| if body.trim_start().starts_with('<') { HTML } else { TEXT });
     Ok(Some(made(body, kind)))

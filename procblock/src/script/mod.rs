@@ -233,9 +233,9 @@ impl Language<'_> {
         match script {
             Script::Lua { .. } => Language::Lua,
             Script::Python { .. } => Language::Python,
-            Script::File(path) => match path.extension().and_then(|extension| extension.to_str()) {
-                Some("lua") => Language::Lua,
-                Some("py") => Language::Python,
+            Script::File(path) => match path.as_os_str().as_encoded_bytes() {
+                [.., b'.', b'l', b'u', b'a'] => Language::Lua,
+                [.., b'.', b'p', b'y'] => Language::Python,
                 _ => Language::Executable(path),
             },
         }

@@ -137,10 +137,12 @@ impl Control {
         self.deadline.store(call.deadline().map_or(NEVER, |at| self.nanos(at)), Relaxed);
         self.memory_max.store(memory_max, Relaxed);
         self.cpu.begin_call(call.limits.cpu);
-        self.ended.store(0, Relaxed);
+        if self.ended.load(Relaxed) != 0 {
+            self.ended.store(0, Relaxed);
+            *self.ended_at.lock() = None;
+        }
         self.wants_turn.store(false, Relaxed);
         self.has_yielded_to_end.store(false, Relaxed);
-        *self.ended_at.lock() = None;
         let mut context = self.context.lock();
         context.caller = Arc::clone(call.caller);
         context.allow = call.allow;

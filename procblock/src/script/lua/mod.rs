@@ -5,6 +5,7 @@
 //! memory, or was dropped half-way, is thrown away.
 
 mod api;
+mod confined;
 mod control;
 mod convert;
 mod cpu;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use super::confined;
 use super::run::State;
 use super::watchdog::Watchdog;
 use crate::cores::cores;
@@ -57,7 +58,7 @@ impl Pool {
             Some(state) => state,
             None => self.new_state()?,
         };
-        let result = state.call(script, call).await;
+        let result = confined::call(&mut state, script, call).await;
         if !state.is_spent() {
             let mut idle = self.idle.lock();
             if idle.len() < IDLE_MAX {

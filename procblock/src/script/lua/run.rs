@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use mlua::thread::AsyncThread;
-use mlua::{Function, IntoLua, Lua, LuaOptions, MultiValue, StdLib, Table, Thread, Value as LuaValue};
+use mlua::{Function, IntoLua, IntoLuaMulti, Lua, LuaOptions, StdLib, Table, Thread, Value as LuaValue};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::control::{Control, Ended, Place};
@@ -79,6 +79,9 @@ pub(super) struct State {
     watchdog: Arc<Watchdog>,
     lua: Lua,
 }
+
+/// What a script is called with, in the order of [`load::ARGUMENTS`].
+type Arguments = (LuaValue, LuaValue, LuaValue, LuaValue, LuaValue, LuaValue, LuaValue, LuaValue);
 
 /// How a stretch of script time ended.
 enum Stretch {
@@ -183,7 +186,7 @@ impl State {
                 let loaded = Loaded::file(&self.lua, &self.new_environment, path);
                 let mut loaded = loaded.map_err(|error| self.or_ended(error, call))?;
                 let Entry::Process(code) = loaded.entry.clone() else { return Ok(loaded) };
-                let ran = self.drive(&code, MultiValue::new(), call).await;
+                let ran = self.drive(&code, (), call).await;
                 ran.map_err(|failed| self.failure(failed, &loaded, call))?;
                 if loaded.find_process_block() { Ok(loaded) } else { Err(loaded.no_process_block()) }
             }
@@ -223,30 +226,25 @@ impl State {
         result.map_err(|failed| self.failure(failed, loaded, call))
     }
 
-    /// Copies of the arguments; those that the script cannot see are left out.
-    fn arguments(&self, loaded: &Loaded, call: &Call<'_>) -> mlua::Result<MultiValue> {
+    /// Copies of the arguments; those that the script cannot see are nil.
+    fn arguments(&self, loaded: &Loaded, call: &Call<'_>) -> mlua::Result<Arguments> {
         let (lua, array) = (&self.lua, &self.array);
         let map = |map: &Map| GivenMap { map, array }.into_lua(lua);
         let value = |value: &Value| match value {
             Value::Null => Ok(LuaValue::Nil),
             value => Given { value, array }.into_lua(lua),
         };
-        let mut values = MultiValue::new();
-        let seen = loaded.wanted.iter().rposition(|wanted| *wanted).map_or(0, |last| last + 1);
-        for (index, wanted) in loaded.wanted.iter().take(seen).enumerate() {
-            values.push_back(match index {
-                _ if !wanted => LuaValue::Nil,
-                0 => map(call.pipe_data)?,
-                1 => value(call.block)?,
-                2 => map(&call.request_state.to_map())?,
-                3 => map(call.input_data)?,
-                4 => call.tag.into_lua(lua)?,
-                5 => call.cwd.to_string_lossy().as_ref().into_lua(lua)?,
-                6 => map(call.env)?,
-                _ => value(call.block_parent)?,
-            });
-        }
-        Ok(values)
+        let [pipe_data, block, request_state, input_data, tag, cwd, env, block_parent] = loaded.wanted;
+        Ok((
+            if pipe_data { map(call.pipe_data)? } else { LuaValue::Nil },
+            if block { value(call.block)? } else { LuaValue::Nil },
+            if request_state { map(&call.request_state.to_map())? } else { LuaValue::Nil },
+            if input_data { map(call.input_data)? } else { LuaValue::Nil },
+            if tag { call.tag.into_lua(lua)? } else { LuaValue::Nil },
+            if cwd { call.cwd.to_string_lossy().as_ref().into_lua(lua)? } else { LuaValue::Nil },
+            if env { map(call.env)? } else { LuaValue::Nil },
+            if block_parent { value(call.block_parent)? } else { LuaValue::Nil },
+        ))
     }
 
     /// The mapping that a script returned.
@@ -284,7 +282,12 @@ impl State {
     }
 
     /// Runs a function to its end, wherever that is, within the call's deadline.
-    async fn drive(&mut self, function: &Function, arguments: MultiValue, call: &Call<'_>) -> Result<LuaValue, Failed> {
+    async fn drive(
+        &mut self,
+        function: &Function,
+        arguments: impl IntoLuaMulti,
+        call: &Call<'_>,
+    ) -> Result<LuaValue, Failed> {
         let thread = self.coroutine(function).map_err(Failed::Lua)?;
         self.control.set_main(thread.state() as usize);
         let mut running = pin!(thread.clone().into_async::<LuaValue>(arguments).map_err(Failed::Lua)?);
