@@ -44,9 +44,9 @@ pub(crate) fn is_worth(content_type: &str, size: usize) -> bool {
 
 /// Compresses an answer that is whole, of a kind that gets smaller, and not compressed or tagged already.
 pub(crate) async fn compress(answer: &mut Response<AnswerBody>, is_accepted: bool) {
+    let Some(body) = answer.body().whole().filter(|body| body.len() >= BYTES_MIN) else { return };
     let headers = answer.headers();
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let Some(body) = answer.body().whole() else { return };
     if !is_worth(kind, body.len()) || headers.contains_key(CONTENT_ENCODING) || headers.contains_key(ETAG) {
         return;
     }

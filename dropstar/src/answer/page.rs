@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::header::{ACCEPT, VARY};
 use http::{HeaderMap, HeaderValue, Response};
 
-use crate::answer::response::{Circumstances, Wanted, made};
+use crate::answer::response::{Circumstances, JSON, Wanted, made};
 use crate::answer::template::{Names, OwnNames};
 use crate::answer::{AnswerBody, json};
 use crate::request::Origin;
@@ -15,6 +15,8 @@ use crate::{Declaration, Map, RequestState, Value};
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+const BY_ACCEPT: HeaderValue = HeaderValue::from_static("accept");
 
 /// What a page is filled from, beside its values.
 #[derive(Debug, Clone)]
@@ -72,7 +74,7 @@ pub(crate) async fn page(
     } else {
         json(&values)
     };
-    answer.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    answer.headers_mut().insert(VARY, BY_ACCEPT);
     wanted.apply(&mut answer);
     Ok(answer)
 }
@@ -111,12 +113,12 @@ fn own_output(values: &mut Map, another: bool) -> Result<Option<Response<AnswerB
 
 /// The header that a page names; the usual ones need no copy.
 fn content_type(kind: &str) -> Result<HeaderValue, String> {
-    const USUAL: [&str; 4] =
-        ["text/plain; charset=utf-8", "text/html; charset=utf-8", "text/plain", "application/json"];
-    if let Some(usual) = USUAL.into_iter().find(|usual| *usual == kind) {
-        return Ok(HeaderValue::from_static(usual));
+    match kind {
+        "text/plain; charset=utf-8" => Ok(TEXT),
+        "text/html; charset=utf-8" => Ok(HTML),
+        "application/json" => Ok(JSON),
+        _ => HeaderValue::from_str(kind).map_err(|_| format!("content-type {kind:?} is no content type")),
     }
-    HeaderValue::from_str(kind).map_err(|_| format!("content-type {kind:?} is no content type"))
 }
 
 /// Whether a client takes JSON rather than HTML: by `Accept`, where HTML wins a draw, or by `format=json`.

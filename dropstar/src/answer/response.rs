@@ -24,6 +24,12 @@ const RESERVED: &[&str] = &[
     "upgrade",
 ];
 
+/// The type of JSON.
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// For what may differ at the next request.
+const NOT_KEPT: HeaderValue = HeaderValue::from_static("private, no-cache");
+
 /// The headers that most answers have, so that their map need not grow.
 pub(crate) const HEADERS_USUAL: usize = 12;
 
@@ -106,7 +112,7 @@ impl Wanted {
 pub(crate) fn json(value: &impl serde::Serialize) -> Response<AnswerBody> {
     // JSON values have text keys only, so this can't fail; an empty body would be seen by any client.
     let body = serde_json::to_vec(value).unwrap_or_default();
-    made(body, HeaderValue::from_static("application/json"))
+    made(body, JSON)
 }
 
 /// An answer that was made for this request and is not the same for the next.
@@ -114,7 +120,7 @@ pub(crate) fn made(body: impl Into<AnswerBody>, content_type: HeaderValue) -> Re
     let mut answer = Response::new(body.into());
     *answer.headers_mut() = HeaderMap::with_capacity(HEADERS_USUAL);
     answer.headers_mut().insert(CONTENT_TYPE, content_type);
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    answer.headers_mut().insert(CACHE_CONTROL, NOT_KEPT);
     answer
 }
 

@@ -27,6 +27,12 @@ const FILE: HeaderValue = HeaderValue::from_static("frame-ancestors 'self'");
 
 static CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
+const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
+
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
+
+const SAME_ORIGIN_FRAMES: HeaderValue = HeaderValue::from_static("SAMEORIGIN");
+
 /// Whose page an answer is, if it is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whose {
@@ -39,11 +45,11 @@ pub(crate) enum Whose {
 /// Adds what is missing to an answer's headers, at the one place where answers leave. A policy that a page has set
 /// stays, also for framing.
 pub(crate) fn complete(whose: Whose, headers: &mut HeaderMap) {
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
-    headers.entry(&CROSS_ORIGIN_RESOURCE_POLICY).or_insert(HeaderValue::from_static("same-origin"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
+    headers.entry(REFERRER_POLICY).or_insert(SAME_ORIGIN);
+    headers.entry(&CROSS_ORIGIN_RESOURCE_POLICY).or_insert(SAME_ORIGIN);
     if !headers.contains_key(CONTENT_SECURITY_POLICY) {
-        headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
+        headers.insert(X_FRAME_OPTIONS, SAME_ORIGIN_FRAMES);
         let policy = policy(whose, headers.get(CONTENT_TYPE));
         headers.insert(CONTENT_SECURITY_POLICY, policy);
     }

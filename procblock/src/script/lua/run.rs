@@ -83,6 +83,12 @@ pub(super) struct State {
 /// What a script is called with, in the order of [`load::ARGUMENTS`].
 type Arguments = (LuaValue, LuaValue, LuaValue, LuaValue, LuaValue, LuaValue, LuaValue, LuaValue);
 
+/// A function about to run.
+struct Begun {
+    thread: Thread,
+    running: AsyncThread<LuaValue>,
+}
+
 /// How a stretch of script time ended.
 enum Stretch {
     Done(mlua::Result<LuaValue>),
@@ -186,7 +192,8 @@ impl State {
                 let loaded = Loaded::file(&self.lua, &self.new_environment, path);
                 let mut loaded = loaded.map_err(|error| self.or_ended(error, call))?;
                 let Entry::Process(code) = loaded.entry.clone() else { return Ok(loaded) };
-                let ran = self.drive(&code, (), call).await;
+                let begun = self.begin(&code, ());
+                let ran = self.drive(begun, call).await;
                 ran.map_err(|failed| self.failure(failed, &loaded, call))?;
                 if loaded.find_process_block() { Ok(loaded) } else { Err(loaded.no_process_block()) }
             }
@@ -221,8 +228,8 @@ impl State {
     }
 
     async fn execute(&mut self, function: &Function, loaded: &Loaded, call: &Call<'_>) -> Result<LuaValue, RunError> {
-        let arguments = self.arguments(loaded, call).map_err(|error| self.failure(Failed::Lua(error), loaded, call))?;
-        let result = self.drive(function, arguments, call).await;
+        let begun = self.arguments(loaded, call).and_then(|arguments| self.begin(function, arguments));
+        let result = self.drive(begun, call).await;
         result.map_err(|failed| self.failure(failed, loaded, call))
     }
 
@@ -281,16 +288,17 @@ impl State {
         self.lua.create_thread(function.clone())
     }
 
-    /// Runs a function to its end, wherever that is, within the call's deadline.
-    async fn drive(
-        &mut self,
-        function: &Function,
-        arguments: impl IntoLuaMulti,
-        call: &Call<'_>,
-    ) -> Result<LuaValue, Failed> {
-        let thread = self.coroutine(function).map_err(Failed::Lua)?;
+    /// Puts a function and its arguments on a coroutine. Not within [`State::drive`], whose future would carry them.
+    fn begin(&mut self, function: &Function, arguments: impl IntoLuaMulti) -> mlua::Result<Begun> {
+        let thread = self.coroutine(function)?;
         self.control.set_main(thread.state() as usize);
-        let mut running = pin!(thread.clone().into_async::<LuaValue>(arguments).map_err(Failed::Lua)?);
+        Ok(Begun { running: thread.clone().into_async(arguments)?, thread })
+    }
+
+    /// Runs a function to its end, wherever that is, within the call's deadline.
+    async fn drive(&mut self, begun: mlua::Result<Begun>, call: &Call<'_>) -> Result<LuaValue, Failed> {
+        let Begun { thread, running } = begun.map_err(Failed::Lua)?;
+        let mut running = pin!(running);
         let mut turn = Turn { place: Place::here(), permit: None };
         let result = loop {
             let stretch = poll_fn(|context| self.poll(running.as_mut(), &mut turn, context));
