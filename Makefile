@@ -22,7 +22,7 @@ help:
 
 build: web
 	@tools/setup build
-	$(CARGO) build --release --workspace $(FEATURES)
+	$(CARGO) build --release -p procblock $(FEATURES)
 
 run: build
 	@mkdir -p $(RUN_FOLDER)

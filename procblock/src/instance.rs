@@ -179,19 +179,14 @@ impl Instance {
     }
 
     /// A new owner of locks, unique on this machine.
-    pub fn next_owner(&self) -> LockOwner {
+    pub fn next_owner(&self) -> Arc<LockOwner> {
         let number = self.owners.fetch_add(1, Ordering::Relaxed);
-        LockOwner::numbered(Arc::clone(&self.owner_prefix), number)
+        Arc::new(LockOwner::numbered(Arc::clone(&self.owner_prefix), number))
     }
 
     /// Releases the locks that `owner` took by functions and still holds.
-    pub fn release_locks(&self, owner: &str) {
-        let mut owners = self.lock_owners.lock();
-        // Most who ask took none, and no name need be hashed to know it.
-        if owners.is_empty() || !owners.remove(owner) {
-            return;
-        }
-        drop(owners);
+    pub fn release_locks(&self, owner: &LockOwner) {
+        let Some(owner) = owner.known_name().filter(|owner| self.lock_owners.lock().remove(*owner)) else { return };
         let Ok(owner) = unidist::Owner::named(owner) else { return };
         for store in [&self.unidist, &self.own] {
             if let Err(error) = store.sharedlock().release_all(&owner) {

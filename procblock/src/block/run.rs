@@ -9,6 +9,7 @@ use unidist::Stop;
 
 use crate::error::{RunError, RunErrorKind};
 use crate::expr::Scope;
+use crate::host::LockOwner;
 use crate::instance::Instance;
 use crate::load::{Mark, Source};
 use crate::script::{Allow, RequestValues};
@@ -93,7 +94,7 @@ pub struct Run {
     /// The base of relative outputs and the folder of children; `None`: the folder of the file that names them.
     pub folder: Option<PathBuf>,
     /// Unique in the instance: who holds the locks taken here.
-    pub owner: Arc<str>,
+    pub owner: Arc<LockOwner>,
     /// Ends the waits of this run.
     pub stop: Stop,
     /// The YAML of the block, for scripts that look at it.
@@ -112,7 +113,7 @@ pub struct Run {
 impl Run {
     /// A new run from outside: pipe data starts as a copy of the input data.
     pub fn new(instance: Arc<Instance>, input: Arc<Input>, folder: Option<PathBuf>) -> Self {
-        let owner = Arc::clone(instance.next_owner().name());
+        let owner = instance.next_owner();
         let stop = instance.stop.clone();
         let pipe_data = input.input_data.clone();
         Run {
@@ -208,7 +209,7 @@ impl Run {
             error: self.error.clone(),
             failure: None,
             folder: self.folder.clone(),
-            owner: Arc::clone(self.instance.next_owner().name()),
+            owner: self.instance.next_owner(),
             stop: self.stop.clone(),
             block: Arc::clone(&self.block),
             guards: Vec::new(),

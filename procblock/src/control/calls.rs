@@ -101,9 +101,7 @@ impl Calls for InstanceCalls {
     }
 
     fn closed(&self, caller: &Caller) {
-        if let Some(owner) = caller.owner.known_name() {
-            self.instance.release_locks(owner);
-        }
+        self.instance.release_locks(&caller.owner);
     }
 
     fn ring(&self) -> Arc<Ring> {

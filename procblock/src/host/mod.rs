@@ -28,7 +28,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[derive(Debug)]
 pub struct Caller {
     /// The running block or request.
-    pub owner: LockOwner,
+    pub owner: Arc<LockOwner>,
     /// The folder that relative paths are resolved against.
     pub folder: Arc<Path>,
     /// The script's name, for log lines.
@@ -38,7 +38,7 @@ pub struct Caller {
 impl Default for Caller {
     /// Nobody, nowhere.
     fn default() -> Self {
-        Caller { owner: LockOwner::default(), folder: Path::new("").into(), script: Arc::default() }
+        Caller { owner: Arc::default(), folder: Path::new("").into(), script: Arc::default() }
     }
 }
 

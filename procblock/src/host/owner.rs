@@ -23,13 +23,7 @@ impl LockOwner {
     }
 
     /// Its name, if anybody has asked for it: without, it holds nothing.
-    pub fn known_name(&self) -> Option<&str> {
-        self.name.get().map(|name| &**name)
-    }
-}
-
-impl From<Arc<str>> for LockOwner {
-    fn from(name: Arc<str>) -> LockOwner {
-        LockOwner { name: name.into(), ..LockOwner::default() }
+    pub fn known_name(&self) -> Option<&Arc<str>> {
+        self.name.get()
     }
 }

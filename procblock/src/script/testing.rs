@@ -99,7 +99,7 @@ impl Bench {
 
     pub(crate) async fn call(&self, script: &Script) -> Result<Value, RunError> {
         let empty = Map::new();
-        let owner = LockOwner::from(Arc::from("block 1"));
+        let owner = Arc::new(LockOwner::numbered("block ".into(), 1));
         let caller = Arc::new(Caller { owner, folder: Path::new("/").into(), script: "test".into() });
         let call = Call {
             pipe_data: &self.pipe_data,

@@ -71,9 +71,7 @@ struct Locks<'a> {
 
 impl Drop for Locks<'_> {
     fn drop(&mut self) {
-        if let Some(owner) = self.owner.known_name() {
-            self.instance.release_locks(owner);
-        }
+        self.instance.release_locks(self.owner);
     }
 }
 

@@ -80,7 +80,7 @@ impl StepRun<'_> {
 
     /// Who calls, for functions of the host.
     pub fn caller(&self) -> Caller {
-        Caller { owner: Arc::clone(&self.run.owner).into(), folder: self.folder().into(), script: self.name.into() }
+        Caller { owner: Arc::clone(&self.run.owner), folder: self.folder().into(), script: self.name.into() }
     }
 }
 

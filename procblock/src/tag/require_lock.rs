@@ -91,7 +91,7 @@ impl LockAction {
         let name = self.name.get(run)?;
         let wait = self.wait.as_ref().map(|wait| wait.get(run)).transpose()?;
         let lease = self.lease.as_ref().map(|lease| lease.get(run)).transpose()?;
-        let owner = Owner::named(&run.owner).map_err(|error| RunError::failed(error.to_string()))?;
+        let owner = Owner::named(run.owner.name()).map_err(|error| RunError::failed(error.to_string()))?;
         let options = AcquireOptions { wait, lease, owner: Some(owner), ..AcquireOptions::default() };
         let store = run.instance.store_of(&name).clone();
         match store.sharedlock().acquire_async(&name, &options, &run.stop).await {
