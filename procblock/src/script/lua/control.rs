@@ -5,8 +5,8 @@
 //! requested it fires at every instruction and yields the coroutine, which is never resumed, or, where a C function in
 //! between forbids that, raises. So no `pcall` can hold it, and no unwinding of 100,000 of them takes time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use mlua::debug::Debug;
@@ -33,8 +33,11 @@ const COUNT_MAX: u32 = 1000;
 /// The longest time that should pass between two questions; slow instructions are counted closer.
 const BETWEEN_MAX: Duration = Duration::from_micros(500);
 
-/// How long a call that cannot yield waits for another thread to take over its worker.
-const HAND_OVER: Duration = Duration::from_micros(200);
+/// How long a call that cannot yield waits for a thread that may take over its worker.
+const HAND_OVER_MAX: Duration = Duration::from_millis(20);
+
+/// How long it leaves that thread to do so.
+const TAKE_OVER: Duration = Duration::from_micros(200);
 
 const NEVER: u64 = u64::MAX;
 
@@ -96,6 +99,21 @@ pub(in crate::script) struct Control {
     memory_max: AtomicUsize,
     context: Mutex<Context>,
     aside: Arc<Semaphore>,
+}
+
+/// Gives the worker of this thread, if it has one, to another thread.
+///
+/// tokio takes a worker back at the end of `block_in_place` when nobody has taken it over by then, which on busy cores
+/// takes longer than any fixed time. Its blocking jobs begin in their order, so when this one has begun, the one that
+/// takes over has too.
+fn hand_over() {
+    tokio::task::block_in_place(|| {
+        let (begun, has_begun) = mpsc::channel();
+        tokio::task::spawn_blocking(move || begun.send(()));
+        if has_begun.recv_timeout(HAND_OVER_MAX).is_ok() {
+            std::thread::park_timeout(TAKE_OVER);
+        }
+    });
 }
 
 enum Verdict {
@@ -276,10 +294,16 @@ impl Control {
         }
     }
 
-    /// Lets another thread take over the worker while this call stays where it is: for code that cannot yield.
+    /// Lets another thread take over the worker while this call stays where it is: for code that cannot yield. Where
+    /// no place is free it keeps its worker, and the watchdog will see that.
     fn step_aside(&self) {
-        if self.place() == Place::Worker && self.aside.available_permits() > 0 {
-            tokio::task::block_in_place(|| std::thread::park_timeout(HAND_OVER));
+        let place = self.place();
+        if place == Place::Worker && self.aside.available_permits() == 0 {
+            return;
+        }
+        if place != Place::Alone {
+            // Also when that was done before: nothing tells whether it was taken over then.
+            hand_over();
             self.set_place(Place::Aside);
         }
         self.stretch_began.store(self.nanos(Instant::now()), Relaxed);
