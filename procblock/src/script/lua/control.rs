@@ -133,7 +133,7 @@ impl Control {
             is_lost: AtomicBool::new(false),
             count: AtomicU32::new(COUNT_MAX),
             is_count_changed: AtomicBool::new(false),
-            place: AtomicU8::new(0),
+            place: AtomicU8::new(Place::Alone as u8),
             wants_turn: AtomicBool::new(false),
             cpu: CpuMeter::default(),
             ended: AtomicU8::new(0),
