@@ -5,10 +5,12 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::block::{Compiled, Processed};
@@ -260,7 +262,7 @@ const SAME_SIGNAL_WITHIN: Duration = Duration::from_millis(200);
 fn watch_signals(instance: &Arc<Instance>, reload: mpsc::Sender<ReloadRequest>) -> std::io::Result<Arc<AtomicI32>> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1])?;
     let received = Arc::new(AtomicI32::new(0));
-    let (stop, seen) = (instance.stop.clone(), Arc::clone(&received));
+    let (stop, seen, runtime) = (instance.stop.clone(), Arc::clone(&received), Handle::current());
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let mut first: Option<(i32, Instant)> = None;
         for signal in signals.forever() {
@@ -275,6 +277,7 @@ fn watch_signals(instance: &Arc<Instance>, reload: mpsc::Sender<ReloadRequest>) 
                     if seen.swap(signal, Ordering::SeqCst) != 0 {
                         let _ = signal_hook::low_level::emulate_default_handler(signal);
                     }
+                    watch_end(runtime.clone(), signal);
                     let name = if signal == SIGINT { "Keyboard Interrupt" } else { "Terminated" };
                     log::info!("ProcessAndLoop: {name}: Releasing lock: __running");
                     stop.request();
@@ -283,4 +286,34 @@ fn watch_signals(instance: &Arc<Instance>, reload: mpsc::Sender<ReloadRequest>) 
         }
     })?;
     Ok(received)
+}
+
+/// How long the runtime may leave a question unanswered while the instance ends.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// Between two questions.
+const ASKED_EVERY: Duration = Duration::from_secs(1);
+
+/// Ends the process, as a second signal does, when no thread of the runtime is left that could end it in good order:
+/// calls within C can't be interrupted, and may hold all of them.
+fn watch_end(runtime: Handle, signal: i32) {
+    let watch = move || {
+        loop {
+            let (answer, answered) = std::sync::mpsc::channel();
+            runtime.spawn(async move {
+                let _ = answer.send(());
+            });
+            match answered.recv_timeout(ANSWER_MAX) {
+                Ok(()) => std::thread::park_timeout(ASKED_EVERY),
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+        log::error!("every thread is held by a script or template that can't be interrupted; the process ends at once");
+        crate::logging::finish(ASKED_EVERY);
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
+    };
+    if let Err(error) = std::thread::Builder::new().name("end-watch".into()).spawn(watch) {
+        log::warn!("nothing watches the end: {error}");
+    }
 }

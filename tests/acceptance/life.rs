@@ -143,6 +143,29 @@ fn a_failed_first_pass_ends_a_long_run_with_exit_code_one() {
 }
 
 #[test]
+fn steps_that_wait_for_nothing_leave_signals_and_time_limits_their_turn() {
+    let block = format!(
+        "{LONGRUNNING}blocks:\n  inner:\n    run: [{{loop: 1000000, set: {{x: 1}}}}]\nrun: [{{exec: [touch, started]}}]\nrun simultaneous:\n  one: [{{loop: 1000000, call: inner}}]\n  two: [{{loop: 1000000, call: inner}}]\n"
+    );
+    let running = Run::block(&block).start();
+    running.wait_for_file("started", |_| true);
+    let ended = running.interrupt();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert!(ended.took < Duration::from_secs(10), "{ended}");
+    let calls = "{call: inner, on error: continue}";
+    let block = format!("blocks:\n  inner:\n    run: [{calls}, {calls}]\nrun:\n  - {{call: inner, timeout: 300ms}}\n");
+    let ended = Run::block(&block).end();
+    assert!(ended.failure()["error"]["message"].as_str().unwrap().contains("timed out after 300ms"), "{ended}");
+}
+
+#[test]
+fn a_pipe_is_no_file_that_a_script_could_wait_for() {
+    let block = "run:\n  - exec: [mkfifo, pipe]\n  - {lua: \"file.read('pipe')\"}\n";
+    let ended = Run::block(block).end();
+    assert!(ended.failure()["error"]["message"].as_str().unwrap().contains("use a child process"), "{ended}");
+}
+
+#[test]
 fn a_thousand_sleeping_threads_end_by_interrupt_in_half_a_second() {
     let mut block = format!("{LONGRUNNING}run:\n");
     for number in 0..1000 {

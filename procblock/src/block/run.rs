@@ -19,6 +19,9 @@ use crate::value::{Map, Value};
 /// How deep blocks may run inside blocks, through nesting and `call` together.
 const DEPTH_MAX: u32 = 64;
 
+/// How long steps that wait for nothing go on before others have their turn.
+const TURN_MAX: Duration = Duration::from_millis(1);
+
 /// What came from outside: the same for every nested block and run-thread of one run.
 #[derive(Debug)]
 pub struct Input {
@@ -108,6 +111,8 @@ pub struct Run {
     /// Keys of pipe data that run-threads gave.
     fetched: HashSet<String>,
     depth: u32,
+    /// Since when it goes on without having let others go first.
+    turn_began: Instant,
 }
 
 impl Run {
@@ -133,6 +138,7 @@ impl Run {
             is_failure_known: false,
             fetched: HashSet::new(),
             depth: 0,
+            turn_began: Instant::now(),
         }
     }
 
@@ -217,6 +223,7 @@ impl Run {
             is_failure_known: false,
             fetched: HashSet::new(),
             depth: self.depth + 1,
+            turn_began: self.turn_began,
         })
     }
 
@@ -232,6 +239,15 @@ impl Run {
             log::info!("lock released: {name}");
         }
         self.instance.release_locks(&self.owner);
+    }
+
+    /// Lets others go first once this has gone on for a while: steps may be many that wait for nothing, and stops, time
+    /// limits and run-threads want their turn too.
+    pub async fn give_way(&mut self) {
+        if self.turn_began.elapsed() > TURN_MAX {
+            tokio::task::yield_now().await;
+            self.turn_began = Instant::now();
+        }
     }
 
     /// An error when the instance is stopping: nothing new is started then.

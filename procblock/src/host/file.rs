@@ -1,7 +1,11 @@
 //! `file.*`: small files for scripts. Relative paths start from the caller's folder.
 
-use std::io::Read;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use crate::host::{Caller, HostError};
 use crate::value::{Value, to_text};
@@ -48,7 +52,7 @@ fn work(name: &str, path: PathBuf, text: Option<String>) -> Result<Value, HostEr
 
 fn read(path: &Path) -> Result<String, HostError> {
     let failed = |text: String| HostError::new("failed", format!("{}: {text}", path.display()));
-    let file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
+    let file = open(path, File::options().read(true)).map_err(|error| failed(error.to_string()))?;
     let mut bytes = Vec::new();
     file.take(READ_MAX + 1).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
     if bytes.len() as u64 > READ_MAX {
@@ -69,9 +73,9 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
 /// A copy of any size, with the permissions that a new file has here, whatever those of the original are.
 fn copy(path: &Path, target: &Path) -> Result<Value, HostError> {
     let failed = |path: &Path, error: &std::io::Error| HostError::new("failed", format!("{}: {error}", path.display()));
-    let mut from = std::fs::File::open(path).map_err(|error| failed(path, &error))?;
+    let mut from = open(path, File::options().read(true)).map_err(|error| failed(path, &error))?;
     let part = beside(target);
-    let copied = std::fs::File::create(&part).and_then(|mut to| std::io::copy(&mut from, &mut to));
+    let copied = File::create(&part).and_then(|mut to| std::io::copy(&mut from, &mut to));
     let copied = copied.and_then(|_| std::fs::rename(&part, target));
     copied.map(|()| Value::Null).map_err(|error| {
         let _ = std::fs::remove_file(&part);
@@ -87,8 +91,16 @@ fn beside(path: &Path) -> PathBuf {
 }
 
 fn append(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    std::fs::OpenOptions::new().append(true).create(true).open(path)?.write_all(text.as_bytes())
+    open(path, File::options().append(true).create(true))?.write_all(text.as_bytes())
+}
+
+/// Opens a file of a kind that nobody waits for: a thread that did would be lost to all.
+fn open(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
+    let file = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    if file.metadata()?.file_type().is_fifo() {
+        return Err(std::io::Error::other("it is a pipe, which has to be waited for; use a child process"));
+    }
+    Ok(file)
 }
 
 fn list(path: &Path) -> std::io::Result<Value> {

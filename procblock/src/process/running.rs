@@ -238,7 +238,11 @@ impl Drain {
         }
         make_room(&mut self.buffer);
         match pipe.try_read_buf(&mut self.buffer) {
-            Ok(size) if size > 0 => self.take(),
+            Ok(size) if size > 0 => {
+                self.take();
+                // Its lines may have taken a while, and the next piece is likely to be there.
+                tokio::task::yield_now().await;
+            }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Ok(_) | Err(_) => self.pipe = Pipe::Ended,
         }

@@ -202,6 +202,7 @@ impl CompiledStep {
     }
 
     async fn attempt(&self, run: &mut Run, timeout: Option<Duration>) -> Result<Map, StepFailure> {
+        run.give_way().await;
         run.check_stop()?;
         let stop = run.stop.clone();
         let mut step = StepRun {

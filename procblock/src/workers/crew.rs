@@ -98,7 +98,7 @@ impl Crew {
         Box::pin(self.work(run, kind))
     }
 
-    async fn work(self: Arc<Self>, run: Run, kind: Kind) {
+    async fn work(self: Arc<Self>, mut run: Run, kind: Kind) {
         self.total.fetch_add(1, Ordering::SeqCst);
         log::info!("worker of {}: serving the queue {}", self.group.name, self.group.queue);
         let mut helpers = tokio::task::JoinSet::new();
@@ -112,6 +112,7 @@ impl Crew {
             }
             self.handle(&run, &claim).await;
             self.busy.fetch_sub(1, Ordering::SeqCst);
+            run.give_way().await;
         }
         self.total.fetch_sub(1, Ordering::SeqCst);
         while helpers.join_next().await.is_some() {}

@@ -44,6 +44,38 @@ fn soak_eight_pages_that_compute_leave_the_others_quick() {
     assert_eq!(running.interrupt().code, Some(0));
 }
 
+/// Four of them at once, which end at their limit, and what the other pages took meanwhile.
+fn beside_four_of(run: Run, page: &'static str) -> Duration {
+    let (running, web) = serving(run.file("site/pages/fast.lua", FAST), "");
+    let slowest = clients().block_on(async {
+        let ask = |address: String| async move { Client::connect(&address).await.get(page).await.status };
+        let asked: Vec<_> = (0..4).map(|_| tokio::spawn(ask(web.address.clone()))).collect();
+        let all_go_on = || asked.iter().all(|page| !page.is_finished());
+        let slowest = probe(&web.address, &["/healthz", "/fast"], all_go_on).await.p99();
+        for page in asked {
+            assert!([200, 504].contains(&page.await.unwrap()));
+        }
+        slowest
+    });
+    assert_eq!(running.interrupt().code, Some(0));
+    slowest
+}
+
+#[test]
+fn pages_that_print_without_end_leave_the_others_their_turn() {
+    let run = Run::bare().executable("site/pages/flood.sh", "#!/bin/sh\n#: timeout: 2s\nexec yes\n");
+    let slowest = beside_four_of(run, "/flood");
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+}
+
+#[test]
+fn templates_that_take_long_leave_the_others_their_turn() {
+    let work = "{% set ns = namespace(x='a') %}{% for i in range(18) %}{% set ns.x = ns.x|replace('a', 'aa') %}{% endfor %}\
+        {% for i in range(300) %}{% set length = ns.x|upper|length %}{% endfor %}";
+    let slowest = beside_four_of(Run::bare().file("site/templates/work.html", work), "/work");
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+}
+
 #[test]
 fn endless_pages_are_stopped_at_their_limit() {
     let endless = "--: timeout: 0.5s\nfunction ProcessBlock() while true do end end";

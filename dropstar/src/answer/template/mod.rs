@@ -5,10 +5,12 @@ mod own;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value as Filled};
 use parking_lot::RwLock;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::Template;
 use crate::site::{Current, Files, Fresh, Moment};
@@ -18,6 +20,9 @@ pub(crate) use own::{OwnTemplates, below};
 
 /// How much work one template may do, in minijinja's units of one instruction each.
 const FUEL: u64 = 10_000_000;
+
+/// A template that took no longer than this is filled on its worker the next time, any other beside the workers.
+const QUICK: Duration = Duration::from_millis(1);
 
 /// Templates that one page may be made of.
 const PARTS_MAX: usize = 1000;
@@ -42,6 +47,8 @@ struct Compiled {
     /// What a page's own template is called in errors.
     place: String,
     parts: Arc<RwLock<Vec<Files>>>,
+    /// Whether it was filled quickly the last time.
+    is_quick: AtomicBool,
 }
 
 impl Current for Compiled {
@@ -86,9 +93,15 @@ impl PageTemplate {
                 self.compiled.get(came, move |_| Compiled::new(&template, is_watched, &folders)).await
             }
         };
-        let environment = compiled.environment.as_ref().map_err(Clone::clone)?;
-        let filled = environment.get_template(OWN).and_then(|template| template.render(Filled::from_object(names)));
-        filled.map_err(|error| describe(&error, &compiled.place))
+        compiled.fill(names)
+    }
+}
+
+/// Does what may take long in the place of a blocking call, so that another thread takes over this worker.
+fn beside_the_workers<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }
 
@@ -133,7 +146,16 @@ impl Compiled {
         };
         let added =
             own.and_then(|own| environment.add_template_owned(OWN, own).map_err(|error| describe(&error, &place)));
-        Compiled { environment: added.map(|()| environment), place, parts }
+        Compiled { environment: added.map(|()| environment), place, parts, is_quick: AtomicBool::new(false) }
+    }
+
+    fn fill(&self, names: Names) -> Result<String, String> {
+        let environment = self.environment.as_ref().map_err(Clone::clone)?;
+        let fill = || environment.get_template(OWN).and_then(|template| template.render(Filled::from_object(names)));
+        let begun = Instant::now();
+        let filled = if self.is_quick.load(Ordering::Relaxed) { fill() } else { beside_the_workers(fill) };
+        self.is_quick.store(begun.elapsed() <= QUICK, Ordering::Relaxed);
+        filled.map_err(|error| describe(&error, &self.place))
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) fn natives(
     natives.raw_set("memory_max", lua.create_function(move |_, ()| Ok(limit.memory_max()))?)?;
     let going = Arc::clone(control);
     natives.raw_set("may_go_on", lua.create_function(move |_, ()| Ok(going.may_go_on()))?)?;
+    let working = Arc::clone(control);
+    natives.raw_set("may_work_on", lua.create_function(move |_, bytes: usize| Ok(working.may_work_on(bytes)))?)?;
     pattern::install(lua, &natives, control)?;
     json(lua, &natives, &array, control)?;
     time(lua, &natives)?;
@@ -69,13 +71,26 @@ fn json(lua: &Lua, natives: &Table, array: &Table, control: &Arc<Control>) -> ml
         answer(lua, text)
     })?;
     natives.raw_set("encode", encode)?;
-    let marks = array.clone();
-    let decode =
-        lua.create_function(move |lua, text: LuaString| match serde_json::from_slice::<Value>(&text.as_bytes()) {
-            Ok(value) => answer(lua, Ok(Given { value: &value, array: &marks })),
-            Err(error) => answer(lua, Err::<LuaValue, _>(format!("json.decode: {error}"))),
-        })?;
+    let (marks, limits) = (array.clone(), Arc::clone(control));
+    let decode = lua.create_function(move |lua, text: LuaString| match decoded(&text.as_bytes(), &limits) {
+        Ok(value) => answer(lua, Ok(Given { value: &value, array: &marks })),
+        Err(text) => answer(lua, Err::<LuaValue, _>(format!("json.decode: {text}"))),
+    })?;
     natives.raw_set("decode", decode)
+}
+
+/// The value of a text. It takes up to sixteen times as much memory as the text, which the state's limit does not see.
+fn decoded(text: &[u8], control: &Control) -> Result<Value, String> {
+    if text.len() > control.memory_max() / 4 {
+        let size = text.len();
+        return Err(format!(
+            "the text has {size} bytes, more than a quarter of the script's memory limit; raise \"limits: {{memory}}\""
+        ));
+    }
+    if !control.may_work_on(text.len()) {
+        return Err("the call was ended".into());
+    }
+    serde_json::from_slice(text).map_err(|error| error.to_string())
 }
 
 /// Seconds since 1970, to the microsecond and better.

@@ -13,7 +13,6 @@ use mlua::debug::Debug;
 use mlua::{HookTriggers, Lua, VmState};
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::Semaphore;
 use unidist::Stop;
 
 use super::cpu::CpuMeter;
@@ -32,6 +31,9 @@ const COUNT_MAX: u32 = 1000;
 
 /// The longest time that should pass between two questions; slow instructions are counted closer.
 const BETWEEN_MAX: Duration = Duration::from_micros(500);
+
+/// Work on more bytes than this leaves the worker before it begins.
+const INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// How long a call that cannot yield waits for a thread that may take over its worker.
 const HAND_OVER_MAX: Duration = Duration::from_millis(20);
@@ -98,7 +100,6 @@ pub(in crate::script) struct Control {
     main: AtomicUsize,
     memory_max: AtomicUsize,
     context: Mutex<Context>,
-    aside: Arc<Semaphore>,
 }
 
 /// Gives the worker of this thread, if it has one, to another thread.
@@ -123,7 +124,7 @@ enum Verdict {
 }
 
 impl Control {
-    pub(super) fn new(aside: Arc<Semaphore>) -> Arc<Control> {
+    pub(super) fn new() -> Arc<Control> {
         Arc::new(Control {
             base: Instant::now(),
             deadline: AtomicU64::new(NEVER),
@@ -142,7 +143,6 @@ impl Control {
             main: AtomicUsize::new(0),
             memory_max: AtomicUsize::new(0),
             context: Mutex::new(Context::default()),
-            aside,
         })
     }
 
@@ -294,14 +294,19 @@ impl Control {
         }
     }
 
-    /// Lets another thread take over the worker while this call stays where it is: for code that cannot yield. Where
-    /// no place is free it keeps its worker, and the watchdog will see that.
-    fn step_aside(&self) {
-        let place = self.place();
-        if place == Place::Worker && self.aside.available_permits() == 0 {
-            return;
+    /// Asked before work in C or Rust that asks nothing until it is done: what is large leaves the worker first. False
+    /// once the call was ended.
+    pub(in crate::script) fn may_work_on(&self, bytes: usize) -> bool {
+        if bytes > INLINE_BYTES_MAX && self.place() == Place::Worker {
+            self.step_aside();
         }
-        if place != Place::Alone {
+        self.may_go_on()
+    }
+
+    /// Lets another thread take over the worker while this call stays where it is: for code that cannot yield. It waits
+    /// for none of the places beside the workers: it could only wait on its worker.
+    fn step_aside(&self) {
+        if self.place() != Place::Alone {
             // Also when that was done before: nothing tells whether it was taken over then.
             hand_over();
             self.set_place(Place::Aside);

@@ -342,12 +342,21 @@ for _, level in pairs { "debug", "info", "warn", "error" } do
   log[level] = function(...) natives.log(level, words(...)) end
 end
 
+-- A pattern is worked off in C: a long one would hold its thread.
+local PATTERN_BYTES_MAX = 1024
+local function short_date(pattern, seconds)
+  if type(pattern) == "string" and #pattern > PATTERN_BYTES_MAX then
+    error(format("the pattern of a date has %d bytes, more than %d", #pattern, PATTERN_BYTES_MAX), 2)
+  end
+  return date(pattern, seconds)
+end
+
 local time = { now = natives.now, monotonic = natives.monotonic }
 function time.sleep(duration) return check(natives.sleep(duration)) end
 function time.format(seconds, pattern)
   if seconds ~= nil and type(seconds) ~= "number" then wrong(1, "format", "number", seconds, 3) end
   if pattern ~= nil and type(pattern) ~= "string" then wrong(2, "format", "string", pattern, 3) end
-  return date(pattern or "!%Y-%m-%dT%H:%M:%SZ", floor(seconds or natives.now()))
+  return short_date(pattern or "!%Y-%m-%dT%H:%M:%SZ", floor(seconds or natives.now()))
 end
 
 local unidist = {}
@@ -365,6 +374,22 @@ for _, name in pairs(natives.functions) do
   end
 end
 
+-- A text is compiled in C, some in a time that grows with the square of their length.
+local LOAD_BYTES_MAX = 256 * 1024
+
+-- What a function gives piece by piece, as `load` takes it.
+local function gathered(reader)
+  local pieces, bytes = {}, 0
+  while true do
+    local piece = reader()
+    if piece == nil or piece == "" then return concat(pieces) end
+    if type(piece) ~= "string" then error("reader function must return a string", 3) end
+    bytes = bytes + #piece
+    insert(pieces, piece)
+    if bytes > LOAD_BYTES_MAX then return concat(pieces) end
+  end
+end
+
 -- Environments -----------------------------------------------------------------------------------------------------
 
 local BASE = {
@@ -375,7 +400,7 @@ local BASE = {
 }
 local LIBRARIES = {
   coroutine = coroutine, math = math, string = string, table = table, utf8 = utf8,
-  os = { clock = os.clock, date = os.date, difftime = os.difftime, time = os.time },
+  os = { clock = os.clock, date = short_date, difftime = os.difftime, time = os.time },
 }
 for name, module in pairs(modules) do LIBRARIES[name] = module end
 
@@ -404,6 +429,13 @@ return function(required, has_word)
       return nil, "attempt to load a binary chunk (only texts are allowed)"
     end
     if env == nil then env = environment end
+    if type(chunk) == "function" then chunk, name = gathered(chunk), name or "=(load)" end
+    if type(chunk) == "string" then
+      if #chunk > LOAD_BYTES_MAX then
+        return nil, format("the text has %d bytes, more than %d; put it into a file and require it", #chunk, LOAD_BYTES_MAX)
+      end
+      natives.may_work_on(#chunk)
+    end
     return load(chunk, name, "t", env)
   end
 

@@ -113,7 +113,7 @@ impl State {
     ) -> mlua::Result<State> {
         let libraries = StdLib::COROUTINE | StdLib::MATH | StdLib::OS | StdLib::STRING | StdLib::TABLE | StdLib::UTF8;
         let lua = Lua::new_with(libraries, LuaOptions::new())?;
-        let control = Control::new(Arc::clone(aside));
+        let control = Control::new();
         let (natives, array) = super::api::natives(&lua, &control, host, config)?;
         let prelude = lua.load(PRELUDE).set_name("=procblock");
         let new_environment: Function = prelude.call(natives)?;

@@ -256,6 +256,24 @@ async fn long_scripts_leave_the_workers_to_others() {
     waiting.await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_hook_could_interrupt_is_bounded() {
+    for (text, expected) in [
+        ("return {os.date(('%p'):rep(1000))}", "the pattern of a date has 2000 bytes, more than 1024"),
+        ("return {time.format(0, ('%p'):rep(1000))}", "the pattern of a date has 2000 bytes, more than 1024"),
+        ("assert(load(('a=1 '):rep(100000)))", "the text has 400000 bytes, more than 262144; put it into a file"),
+        ("assert(load(function() return ('a=1 '):rep(1000) end))", "more than 262144"),
+        ("json.decode((' '):rep(20000000))", "the text has 20000000 bytes, more than a quarter of the script's memory"),
+    ] {
+        let outcome = Bench::new().lua(text).await;
+        assert!(message(&outcome).contains(expected), "{text}: {outcome:?}");
+    }
+    let text = "local pieces = {'return ', '1', '+ 1'} local n = 0
+        local whole = load(function() n = n + 1 return pieces[n] end)
+        return {sum = whole(), year = #os.date('%Y'), long = #json.decode('[' .. ('0,'):rep(99999) .. '0]')}";
+    assert_eq!(Bench::new().lua(text).await, Ok(json!({"sum": 2, "year": 4, "long": 100_000})));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_take_every_place_beside_the_workers_take_turns() {
     let bench = std::sync::Arc::new(Bench::new().within(Duration::from_secs(60)));
