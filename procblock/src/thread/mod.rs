@@ -20,6 +20,7 @@ use unidist::Stop;
 pub use lateness::Lateness;
 pub use run_thread::RunThread;
 pub use state::{Failed, Kept, ThreadState, Took};
+pub(crate) use timer::leave_timer;
 
 use crate::block::Run;
 use crate::error::{RunError, RunErrorKind};

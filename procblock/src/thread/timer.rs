@@ -5,6 +5,7 @@
 //! itself, after it has let another one wait in its place: one waits, the others work or sleep. Waits are on condition
 //! variables, so an idle timer costs nothing.
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -16,6 +17,32 @@ use crate::cores::cores;
 
 /// Threads besides one for each core: so many may be held up by work that does not return.
 const HELD_UP_MAX: usize = 8;
+
+/// Threads beside those that work may take with it.
+const LEFT_MAX: usize = 256;
+
+thread_local! {
+    /// The timer that counts on this thread.
+    static TIMER: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
+}
+
+/// To be called by work that will go on for long: the timer no longer counts on the thread that it runs on, and may
+/// start another one. False on any other thread, and when too many have been left so.
+pub(crate) fn leave_timer() -> bool {
+    let Some(shared) = TIMER.take() else { return false };
+    let mut queue = shared.queue.lock();
+    if queue.left >= LEFT_MAX {
+        drop(queue);
+        TIMER.set(Some(shared));
+        return false;
+    }
+    queue.left += 1;
+    queue.threads -= 1;
+    if !queue.is_led && !queue.has_ended {
+        shared.call_successor(&mut queue);
+    }
+    true
+}
 
 /// What is told when its time has come. It must not block.
 pub(super) trait Due: Send + Sync {
@@ -68,6 +95,8 @@ struct Queue {
     /// Threads that wait for their turn.
     followers: usize,
     threads: usize,
+    /// Threads that work has taken with it.
+    left: usize,
 }
 
 impl Queue {
@@ -148,6 +177,7 @@ impl Shared {
     }
 
     fn run(self: &Arc<Self>) {
+        TIMER.set(Some(Arc::clone(self)));
         let mut queue = self.queue.lock();
         while !queue.has_ended {
             if queue.is_led {
@@ -162,6 +192,14 @@ impl Shared {
             let Some(work) = work else { return };
             self.call_successor(&mut queue);
             MutexGuard::unlocked(&mut queue, work);
+            if TIMER.with_borrow(Option::is_none) {
+                queue.left -= 1;
+                if queue.threads >= self.threads_max {
+                    return;
+                }
+                queue.threads += 1;
+                TIMER.set(Some(Arc::clone(self)));
+            }
         }
     }
 
@@ -237,15 +275,19 @@ mod tests {
         assert_eq!(*times, expected);
     }
 
-    /// Its work goes on until it may end.
-    struct Blocked(Mutex<Option<mpsc::Receiver<()>>>);
+    /// Its work goes on until it may end, and leaves the timer first or not.
+    struct Blocked {
+        may_end: Mutex<Option<mpsc::Receiver<()>>>,
+        leaves: bool,
+    }
 
     impl Due for Blocked {
         fn due(self: Arc<Self>, _: Instant) -> Told {
-            let may_end = self.0.lock().take();
+            let may_end = self.may_end.lock().take();
             Told {
                 next: None,
                 work: Some(Box::new(move || {
+                    assert_eq!(self.leaves && leave_timer(), self.leaves);
                     if let Some(may_end) = may_end {
                         let _ = may_end.recv();
                     }
@@ -256,15 +298,18 @@ mod tests {
 
     #[test]
     fn work_that_does_not_return_holds_nothing_up() {
-        let timer = Timer::new();
-        let mut ends = Vec::new();
-        for _ in 0..HELD_UP_MAX {
-            let (end, may_end) = mpsc::channel();
-            ends.push(end);
-            timer.tell(Arc::new(Blocked(Mutex::new(Some(may_end)))), Instant::now()).unwrap();
+        for (blocked, leaves) in [(HELD_UP_MAX, false), (4 * HELD_UP_MAX, true)] {
+            let timer = Timer::new();
+            let mut ends = Vec::new();
+            for _ in 0..blocked {
+                let (end, may_end) = mpsc::channel();
+                ends.push(end);
+                let may_end = Mutex::new(Some(may_end));
+                timer.tell(Arc::new(Blocked { may_end, leaves }), Instant::now()).unwrap();
+            }
+            let (done, is_done) = mpsc::channel();
+            timer.tell(Arc::new(Counter { times: Mutex::default(), done }), Instant::now()).unwrap();
+            is_done.recv_timeout(Duration::from_secs(10)).unwrap();
         }
-        let (done, is_done) = mpsc::channel();
-        timer.tell(Arc::new(Counter { times: Mutex::default(), done }), Instant::now()).unwrap();
-        is_done.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 }

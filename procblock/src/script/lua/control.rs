@@ -19,6 +19,7 @@ use super::cpu::CpuMeter;
 use crate::host::Caller;
 pub(super) use crate::script::waiting::Ended;
 use crate::script::{Allow, Call};
+use crate::thread::leave_timer;
 
 /// Script time after which a call leaves its runtime worker.
 const STRETCH_MAX: Duration = Duration::from_millis(2);
@@ -102,12 +103,15 @@ pub(in crate::script) struct Control {
     context: Mutex<Context>,
 }
 
-/// Gives the worker of this thread, if it has one, to another thread.
+/// Gives the worker of this thread, if it has one, to another thread; a run-thread's timer goes on without this one.
 ///
 /// tokio takes a worker back at the end of `block_in_place` when nobody has taken it over by then, which on busy cores
 /// takes longer than any fixed time. Its blocking jobs begin in their order, so when this one has begun, the one that
 /// takes over has too.
 fn hand_over() {
+    if leave_timer() {
+        return;
+    }
     tokio::task::block_in_place(|| {
         let (begun, has_begun) = mpsc::channel();
         tokio::task::spawn_blocking(move || begun.send(()));
