@@ -21,7 +21,7 @@ const fn function(name: &'static str, arguments: &'static str, summary: &'static
 /// The modules of Lua besides `unidist`; a test compares them with what a script finds.
 pub const MODULES: &[Function] = &[
     function("json.array", "list?", "Marks a table as a list, so that an empty one stays `[]`."),
-    function("json.decode", "text", "The value of a JSON text."),
+    function("json.decode", "text", "The value of a JSON text, of up to a quarter of the memory limit."),
     function("json.encode", "value, indent?", "The value as JSON; `true` for indented lines."),
     function("json.null", "", "The JSON null, which `nil` can't be inside a table. A value, not a function."),
     function("log.debug", "values…", "A line in the log, shown with `-vv`."),
@@ -37,7 +37,7 @@ pub const MODULES: &[Function] = &[
     function(
         "time.format",
         "seconds?, pattern?",
-        "A time as text; now and UTC as `2030-12-31T23:59:59Z` unless told. The pattern is that of `os.date`.",
+        "A time as text; now and UTC as `2030-12-31T23:59:59Z` unless told. The pattern is that of `os.date`, up to 1 KiB.",
     ),
     function("time.monotonic", "", "Seconds of a clock that is never set."),
     function("time.now", "", "Seconds since 1970, with decimals."),
